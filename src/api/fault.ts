@@ -1,0 +1,32 @@
+/** What a thrown error means to the caller: an outage of Redis is 503 and may be tried again; anything else is a bug of ours. */
+import type { Logger } from '../shared/telemetry/logger.ts';
+import type { Metrics } from '../shared/telemetry/metrics.ts';
+import { type Problem, ProblemError, problem } from './problem.ts';
+import { isRedisOutage } from './redis-outage.ts';
+
+export type JudgeFault = (error: unknown, context: { requestId: string; route: string }) => Problem;
+
+/** In an outage every request fails in the same way: one line a second says so. */
+const outageLogIntervalMs = 1_000;
+
+export function createJudgeFault(deps: { logger: Logger; metrics: Pick<Metrics, 'faults'>; now: () => number }): JudgeFault {
+  const { logger, metrics, now } = deps;
+  let loggedAt = Number.NEGATIVE_INFINITY;
+  let unlogged = 0;
+  return (error, { requestId, route }) => {
+    if (error instanceof ProblemError) return error.problem;
+    const isOutage = isRedisOutage(error);
+    metrics.faults.inc({ kind: isOutage ? 'redis' : 'bug' });
+    if (!isOutage) {
+      logger.error({ err: error, request_id: requestId, route }, 'a request failed by a fault of ours');
+      return problem('internal');
+    }
+    unlogged += 1;
+    if (now() - loggedAt >= outageLogIntervalMs) {
+      logger.warn({ err: error, request_id: requestId, route, failed_requests: unlogged }, 'Redis did not answer');
+      loggedAt = now();
+      unlogged = 0;
+    }
+    return problem('unavailable');
+  };
+}

@@ -1,0 +1,33 @@
+/** Lists in pages: `{"items": [...], "next_cursor": string | null}`. */
+import { z } from '@hono/zod-openapi';
+
+const maxPage = 500;
+const defaultPage = 50;
+
+const limitText = z
+  .string()
+  .regex(/^[1-9][0-9]{0,2}$/, `expected a whole number from 1 to ${maxPage}`)
+  .refine((text) => Number(text) <= maxPage, `expected at most ${maxPage}`)
+  .optional()
+  .openapi({ type: 'integer', minimum: 1, maximum: maxPage, default: defaultPage, description: 'Most items in one answer.' });
+
+const cursorText = z.string().min(1).max(1_000).optional().openapi({ description: 'Where to go on: `next_cursor` of the answer before.' });
+
+/** The members of a query that pages through a list. */
+export const pageQuery = { limit: limitText, cursor: cursorText };
+
+export function pageLimit(query: { limit?: string | undefined }): number {
+  return query.limit === undefined ? defaultPage : Number(query.limit);
+}
+
+export function listAnswer(items: readonly unknown[], nextCursor: string | undefined) {
+  return { items, next_cursor: nextCursor ?? null };
+}
+
+export function listSchema(item: Readonly<Record<string, unknown>>) {
+  return {
+    type: 'object',
+    required: ['items', 'next_cursor'],
+    properties: { items: { type: 'array', items: item }, next_cursor: { type: ['string', 'null'] } },
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * Bodies: read once, bounded while they arrive, and parsed. A body that begins with `[` may be larger than another; its first byte decides.
+ * What is over the bound is not kept, and the caller hears of it before it has sent the rest.
+ */
+import { isUtf8 } from 'node:buffer';
+import { type Problem, problem } from './problem.ts';
+
+export const maxBodyBytes = 1_048_576;
+export const maxArrayBodyBytes = 8_388_608;
+
+const openBracket = 0x5b;
+
+/** Undefined where the header says JSON in UTF-8, not compressed. */
+export function mediaTypeProblem(contentType: string | undefined, contentEncoding: string | undefined): Problem | undefined {
+  if (contentEncoding !== undefined && contentEncoding.toLowerCase() !== 'identity') {
+    return problem('unsupported_media_type', { detail: 'compressed bodies are not accepted' });
+  }
+  if (contentType === 'application/json') return undefined;
+  if (contentType === undefined) return problem('unsupported_media_type', { detail: 'the Content-Type is missing' });
+  const parts = /^\s*application\/(?:json|[a-z0-9!#$&^_.-]+\+json)\s*((?:;[^;]*)*)$/i.exec(contentType.slice(0, 300));
+  const charset = /;\s*charset\s*=\s*"?([^";\s]+)"?/i.exec(parts?.[1] ?? '')?.[1]?.toLowerCase();
+  const isReadable = parts !== null && (charset === undefined || charset === 'utf-8' || charset === 'utf8' || charset === 'us-ascii');
+  return isReadable ? undefined : problem('unsupported_media_type');
+}
+
+/** Undefined where the announced length may be all right; the first byte then decides. */
+export function lengthProblem(contentLength: string | undefined): Problem | undefined {
+  return contentLength !== undefined && Number(contentLength) > maxArrayBodyBytes ? bodyTooLarge() : undefined;
+}
+
+function bodyTooLarge(): Problem {
+  return problem('too_large', { detail: `at most ${maxBodyBytes} bytes, or ${maxArrayBodyBytes} for an array` });
+}
+
+/** Collects the chunks of one body. */
+export interface BodyCollector {
+  /** Why the body is refused, as soon as that is known. */
+  add(chunk: Uint8Array): Problem | undefined;
+  /** The whole body. */
+  end(): Buffer;
+  /** Must be called when the body is no longer needed; may be called twice. */
+  release(): void;
+}
+
+/** Begins with a body. */
+export type StartBody = () => BodyCollector;
+
+/** All bodies begun with one of these may hold `maxHeldBytes` together: many large ones at once must not use up the memory. */
+export function createStartBody(maxHeldBytes: number): StartBody {
+  let held = 0;
+  return () => {
+    let chunks: Uint8Array[] = [];
+    let size = 0;
+    let limit: number | undefined;
+    return {
+      add(chunk) {
+        limit ??= limitOf(chunk);
+        if (size + chunk.length > (limit ?? maxBodyBytes)) return bodyTooLarge();
+        if (held + chunk.length > maxHeldBytes) return problem('unavailable', { detail: 'too many large bodies at once' });
+        size += chunk.length;
+        held += chunk.length;
+        chunks.push(chunk);
+        return undefined;
+      },
+      end: () => (chunks.length === 1 && Buffer.isBuffer(chunks[0]) ? chunks[0] : Buffer.concat(chunks)),
+      release() {
+        held -= size;
+        size = 0;
+        chunks = [];
+      },
+    };
+  };
+}
+
+/** Undefined while there is nothing but white space. */
+function limitOf(chunk: Uint8Array): number | undefined {
+  for (const byte of chunk) {
+    if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) continue;
+    return byte === openBracket ? maxArrayBodyBytes : maxBodyBytes;
+  }
+  return undefined;
+}
+
+export type ParsedBody = { readonly status: 'parsed'; readonly value: unknown } | { readonly status: 'refused'; readonly problem: Problem };
+
+/** Never throws: what is not UTF-8 or not JSON is refused. */
+export function parseBody(body: Buffer): ParsedBody {
+  if (!isUtf8(body)) return { status: 'refused', problem: problem('malformed_json', { detail: 'the body is not UTF-8' }) };
+  try {
+    return { status: 'parsed', value: JSON.parse(body.toString('utf8')) };
+  } catch {
+    return { status: 'refused', problem: problem('malformed_json') };
+  }
+}
+
+export interface BodyRequest {
+  readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
+  readonly contentLength: string | undefined;
+  readonly body: AsyncIterable<Uint8Array> | null;
+}
+
+export type ReadBody = { readonly status: 'read'; readonly body: Buffer } | { readonly status: 'refused'; readonly problem: Problem };
+
+/** Reads the body of a request within the bounds. Throws only where the connection breaks off. */
+export async function readBytes(
+  { contentType, contentEncoding, contentLength, body }: BodyRequest,
+  collector: BodyCollector,
+): Promise<ReadBody> {
+  const early = mediaTypeProblem(contentType, contentEncoding) ?? lengthProblem(contentLength);
+  if (early) return { status: 'refused', problem: early };
+  for await (const chunk of body ?? []) {
+    const refusal = collector.add(chunk);
+    if (refusal) return { status: 'refused', problem: refusal };
+  }
+  return { status: 'read', body: collector.end() };
+}

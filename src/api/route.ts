@@ -1,0 +1,156 @@
+/**
+ * How a route is declared: once, for the router, for its key's scope and for the OpenAPI document. Queries and path parameters are checked
+ * against their zod schemas; bodies are read by the route itself, within the bounds of read-json.ts.
+ */
+import { createRoute, OpenAPIHono, type RouteConfig, type z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import type { Caller, Scope } from './api-keys.ts';
+import type { Admit } from './door.ts';
+import { isObject } from './operation-input.ts';
+import { type FieldError, type ProblemCode, ProblemError, problem, problemKinds, problemResponse } from './problem.ts';
+import { type BodyCollector, createStartBody, maxBodyBytes, parseBody, readBytes } from './read-json.ts';
+
+export interface Env {
+  Variables: { requestId: string; caller: Caller };
+}
+export type ApiContext = Context<Env>;
+export type ApiApp = OpenAPIHono<Env>;
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A router whose refusals of queries and parameters are problems. */
+export function createRouter(): ApiApp {
+  return new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (result.success) return undefined;
+      const errors = result.error.issues.map((issue) => ({ path: issue.path.map(String).join('.'), message: issue.message }));
+      return problemResponse(problem('invalid', { errors }));
+    },
+  });
+}
+
+export interface RouteDeclaration<Q, P> {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  /** With `{name}` for parameters. */
+  readonly path: string;
+  readonly summary: string;
+  readonly tag: string;
+  /** Undefined: needs no key. */
+  readonly scope?: Scope;
+  readonly query?: z.ZodObject & z.ZodType<Q>;
+  readonly params?: z.ZodObject & z.ZodType<P>;
+  /** A schema as OpenAPI has it. */
+  readonly body?: Fields;
+  /** By status; a schema as OpenAPI has it, or the text of a description where there is no JSON. */
+  readonly answers: Readonly<Record<number, { readonly description: string; readonly schema?: Fields; readonly mediaType?: string }>>;
+  readonly problems?: readonly ProblemCode[];
+}
+
+export interface RouteInput<Q, P> {
+  readonly query: Q;
+  readonly params: P;
+  readonly caller: Caller;
+}
+
+export type AddRoute = <Q = unknown, P = unknown>(
+  declaration: RouteDeclaration<Q, P>,
+  answer: (c: ApiContext, input: RouteInput<Q, P>) => Response | Promise<Response>,
+) => void;
+
+/** Declares routes on a router; a route with a scope asks the door first. */
+export function createAddRoute(router: ApiApp, admit: Admit): AddRoute {
+  return (declaration, answer) => {
+    const config = createRoute(describeRoute(declaration));
+    const { scope } = declaration;
+    if (scope !== undefined) {
+      router.on(declaration.method.toUpperCase(), config.getRoutingPath(), async (c, next) => {
+        const admission = await admit({ authorization: c.req.header('authorization'), apiKey: c.req.header('x-api-key') }, scope);
+        if (admission.status === 'refused') return problemResponse(admission.problem);
+        c.set('caller', admission.caller);
+        return next();
+      });
+    }
+    const handle = (c: ApiContext) => {
+      const valid = (part: 'query' | 'param') => c.req.valid(part as never) as never;
+      const query = declaration.query ? valid('query') : ({} as never);
+      const params = declaration.params ? valid('param') : ({} as never);
+      return answer(c, { query, params, caller: c.get('caller') });
+    };
+    router.openapi(config, handle as never);
+  };
+}
+
+function describeRoute<Q, P>(declaration: RouteDeclaration<Q, P>): RouteConfig {
+  const { method, path, summary, tag, scope, query, params, body } = declaration;
+  return {
+    method,
+    path,
+    summary,
+    tags: [tag],
+    operationId: operationIdOf(method, path),
+    security: scope === undefined ? [] : [{ bearer: [scope] }, { apiKey: [scope] }],
+    request: {
+      ...(query ? { query } : {}),
+      ...(params ? { params } : {}),
+      ...(body ? { body: { required: true, content: { 'application/json': { schema: body } } } } : {}),
+    },
+    responses: { ...describeAnswers(declaration), ...describeProblems(declaration) },
+  };
+}
+
+/** `get /providers/{name}/status` is `get_providers_name_status`. */
+function operationIdOf(method: string, path: string): string {
+  return [method, ...path.replaceAll(/[{}]/g, '').split('/').filter(Boolean)].join('_').replaceAll(/[^a-z0-9_]/gi, '_');
+}
+
+function describeAnswers({ answers }: Pick<RouteDeclaration<unknown, unknown>, 'answers'>): RouteConfig['responses'] {
+  return Object.fromEntries(
+    Object.entries(answers).map(([status, { description, schema, mediaType }]) => {
+      const content =
+        schema || mediaType ? { content: { [mediaType ?? 'application/json']: { schema: schema ?? { type: 'string' as const } } } } : {};
+      return [status, { description, ...content }];
+    }),
+  ) as RouteConfig['responses'];
+}
+
+function describeProblems<Q, P>({ scope, body, problems = [], query }: RouteDeclaration<Q, P>): RouteConfig['responses'] {
+  const codes = new Set<ProblemCode>(problems);
+  if (scope !== undefined) for (const code of ['unauthenticated', 'forbidden', 'rate_limited', 'unavailable'] as const) codes.add(code);
+  if (body) for (const code of ['malformed_json', 'too_large', 'unsupported_media_type', 'invalid'] as const) codes.add(code);
+  if (query) codes.add('invalid');
+  const statuses = new Map<number, ProblemCode[]>();
+  for (const code of codes) statuses.set(problemKinds[code].status, [...(statuses.get(problemKinds[code].status) ?? []), code]);
+  const schema = { $ref: '#/components/schemas/Problem' };
+  return Object.fromEntries(
+    [...statuses].map(([status, found]) => [
+      status,
+      { description: found.map((code) => `\`${code}\``).join(', '), content: { 'application/problem+json': { schema } } },
+    ]),
+  ) as RouteConfig['responses'];
+}
+
+/** A body's bytes. Throws `ProblemError` where it is refused. */
+export async function readBodyBytes(c: ApiContext, collector: BodyCollector): Promise<Buffer> {
+  const read = await readBytes(
+    {
+      contentType: c.req.header('content-type'),
+      contentEncoding: c.req.header('content-encoding'),
+      contentLength: c.req.header('content-length'),
+      body: c.req.raw.body,
+    },
+    collector,
+  );
+  if (read.status === 'refused') throw new ProblemError(read.problem.code, read.problem);
+  return read.body;
+}
+
+/** A body that is a JSON object. Throws `ProblemError` where it is not. */
+export async function readObjectBody(c: ApiContext): Promise<Fields> {
+  const parsed = parseBody(await readBodyBytes(c, createStartBody(maxBodyBytes)()));
+  if (parsed.status === 'refused') throw new ProblemError(parsed.problem.code, parsed.problem);
+  if (!isObject(parsed.value)) throw invalid([{ path: '', message: 'expected an object' }]);
+  return parsed.value;
+}
+
+export function invalid(errors: readonly FieldError[]): ProblemError {
+  return new ProblemError('invalid', { errors });
+}

@@ -1,0 +1,222 @@
+/** The dead-letter queue: look, put back, drop. A key bound to a tenant deals with that tenant's letters only. */
+import { z } from '@hono/zod-openapi';
+import { formatOperationId } from '../../shared/domain/operation.ts';
+import type { DeadLetter, DeadLetterFilter, DeadLetters } from '../../shared/queue/dead-letters.ts';
+import type { Caller } from '../api-keys.ts';
+import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
+import { type FieldError, ProblemError } from '../problem.ts';
+import { type AddRoute, invalid, readObjectBody } from '../route.ts';
+import { idParams, placeFor } from './sync.ts';
+
+export interface DlqDeps {
+  readonly deadLetters: DeadLetters;
+  readonly shards: number;
+}
+
+const tag = 'dead letters';
+const filterMembers = ['provider', 'tenant', 'code', 'record_id'] as const;
+const maxMemberLength = 1_024;
+const filterText = z.string().min(1).max(maxMemberLength).optional();
+const filterQuery = { provider: filterText, tenant: filterText, code: filterText, record_id: filterText };
+type Filter = { readonly [name in (typeof filterMembers)[number]]?: string | undefined };
+
+const filterSchema = {
+  type: 'object',
+  additionalProperties: false,
+  description: 'All members given must match; `{}` means every dead letter.',
+  properties: Object.fromEntries(filterMembers.map((name) => [name, { type: 'string' }])),
+};
+
+const letterSchema = {
+  type: 'object',
+  properties: {
+    operation_id: { type: 'string' },
+    operation: { type: 'string' },
+    provider: { type: 'string' },
+    tenant: { type: 'string' },
+    entity: { type: 'string' },
+    record_id: { type: 'string' },
+    data: { type: 'object', additionalProperties: true },
+    timestamp: { type: 'string', format: 'date-time' },
+    source: { type: 'string' },
+    attempts: { type: 'integer' },
+    accepted_at: { type: 'string', format: 'date-time' },
+    dead_lettered_at: { type: 'string', format: 'date-time' },
+    error: {
+      type: 'object',
+      properties: {
+        code: { type: 'string' },
+        message: { type: 'string' },
+        kind: { type: 'string' },
+        retryable: { type: 'boolean' },
+        provider_status: { type: 'integer' },
+      },
+    },
+    provider_answer: { type: 'string', description: 'What the provider said, cut and with secrets masked.' },
+  },
+};
+
+export function addDlqRoutes(add: AddRoute, deps: DlqDeps): void {
+  addReading(add, deps);
+  addRetrying(add, deps);
+  addDropping(add, deps);
+}
+
+function addReading(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
+  add(
+    {
+      method: 'get',
+      path: '/dlq',
+      summary: 'Dead letters, newest first',
+      tag,
+      scope: 'read',
+      query: z.object({ ...filterQuery, ...pageQuery }),
+      answers: { 200: { description: 'A page of dead letters.', schema: listSchema(letterSchema) } },
+    },
+    async (c, { query, caller }) => {
+      const page = await deadLetters.list(scopedFilter(query, caller), { limit: pageLimit(query), cursor: query.cursor });
+      if (page.status === 'bad_cursor') throw invalid([{ path: 'cursor', message: 'expected the next_cursor of an earlier answer' }]);
+      return c.json(listAnswer(page.items.map(describeLetter), page.nextCursor));
+    },
+  );
+  add(
+    {
+      method: 'get',
+      path: '/dlq/{operation_id}',
+      summary: 'One dead letter',
+      tag,
+      scope: 'read',
+      params: idParams,
+      answers: { 200: { description: 'The dead letter.', schema: letterSchema } },
+      problems: ['not_found'],
+    },
+    async (c, { params, caller }) => {
+      const letter = await deadLetters.get(placeFor(params.operation_id, caller, shards));
+      if (!letter) throw noLetter();
+      return c.json(describeLetter(letter));
+    },
+  );
+}
+
+function addRetrying(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
+  const retriedSchema = {
+    type: 'object',
+    properties: { operation_id: { type: 'string' }, status: { const: 'queued' }, status_url: { type: 'string' } },
+  };
+  add(
+    {
+      method: 'post',
+      path: '/dlq/retry',
+      summary: 'Put all dead letters of a filter back into their queues',
+      tag,
+      scope: 'admin',
+      body: filterSchema,
+      answers: {
+        202: { description: 'How many were put back.', schema: { type: 'object', properties: { requeued: { type: 'integer' } } } },
+      },
+    },
+    async (c, { caller }) =>
+      c.json({ requeued: await deadLetters.retryAll(scopedFilter(readFilter(await readObjectBody(c)), caller)) }, 202),
+  );
+  add(
+    {
+      method: 'post',
+      path: '/dlq/{operation_id}/retry',
+      summary: 'Put a dead letter back into its queue, as a new operation with its old timestamp',
+      tag,
+      scope: 'admin',
+      params: idParams,
+      answers: { 202: { description: 'The new operation.', schema: retriedSchema } },
+      problems: ['not_found'],
+    },
+    async (c, { params, caller }) => {
+      const retried = await deadLetters.retry(placeFor(params.operation_id, caller, shards));
+      if (retried.status === 'not_found') throw noLetter();
+      const statusUrl = `/sync/status/${retried.operationId}`;
+      return c.json({ operation_id: retried.operationId, status: 'queued', status_url: statusUrl }, 202, { location: statusUrl });
+    },
+  );
+}
+
+function addDropping(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
+  add(
+    {
+      method: 'delete',
+      path: '/dlq',
+      summary: 'Drop all dead letters of a filter',
+      tag,
+      scope: 'admin',
+      body: filterSchema,
+      answers: { 200: { description: 'How many were dropped.', schema: { type: 'object', properties: { deleted: { type: 'integer' } } } } },
+    },
+    async (c, { caller }) => c.json({ deleted: await deadLetters.removeAll(scopedFilter(readFilter(await readObjectBody(c)), caller)) }),
+  );
+  add(
+    {
+      method: 'delete',
+      path: '/dlq/{operation_id}',
+      summary: 'Drop a dead letter',
+      tag,
+      scope: 'admin',
+      params: idParams,
+      answers: { 204: { description: 'Dropped.' } },
+      problems: ['not_found'],
+    },
+    async (c, { params, caller }) => {
+      if (!(await deadLetters.remove(placeFor(params.operation_id, caller, shards)))) throw noLetter();
+      return c.body(null, 204);
+    },
+  );
+}
+
+function noLetter(): ProblemError {
+  return new ProblemError('not_found', { detail: 'no such dead letter' });
+}
+
+/** A filter from a body. A member that is not known would silently widen what is retried or dropped: it is refused. */
+function readFilter(body: Readonly<Record<string, unknown>>): Filter {
+  const errors: FieldError[] = [];
+  for (const [name, value] of Object.entries(body)) {
+    if (!filterMembers.includes(name as (typeof filterMembers)[number]))
+      errors.push({ path: name.slice(0, 100), message: 'no such member of a filter' });
+    else if (typeof value !== 'string' || value.length < 1 || value.length > maxMemberLength)
+      errors.push({ path: name, message: `expected 1 to ${maxMemberLength} characters` });
+  }
+  if (errors.length > 0) throw invalid(errors.slice(0, 50));
+  return body as Filter;
+}
+
+function scopedFilter({ provider, tenant, code, record_id: recordId }: Filter, caller: Caller): DeadLetterFilter {
+  if (caller.tenant !== undefined && tenant !== undefined && tenant !== caller.tenant) {
+    throw new ProblemError('forbidden', { detail: 'the API key is bound to another tenant' });
+  }
+  return { provider, tenant: caller.tenant ?? tenant, code, recordId };
+}
+
+/** Kinds of error after which the same call may pass. */
+const retryableKinds: ReadonlySet<string> = new Set(['rate_limited', 'transient', 'ambiguous', 'auth']);
+
+function describeLetter({ operation, attempts, error, deadAtMs }: DeadLetter) {
+  return {
+    operation_id: formatOperationId(operation.place),
+    operation: operation.kind,
+    provider: operation.provider,
+    tenant: operation.tenant,
+    entity: operation.entity,
+    record_id: operation.recordId,
+    data: operation.dataJson === undefined ? undefined : JSON.parse(operation.dataJson),
+    timestamp: new Date(operation.timestampMs).toISOString(),
+    source: operation.source,
+    attempts,
+    accepted_at: new Date(operation.place.ms).toISOString(),
+    dead_lettered_at: new Date(deadAtMs).toISOString(),
+    error: {
+      code: error.code,
+      message: error.message,
+      kind: error.kind,
+      retryable: retryableKinds.has(error.kind),
+      provider_status: error.providerStatus,
+    },
+    provider_answer: error.answer,
+  };
+}

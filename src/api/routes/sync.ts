@@ -1,0 +1,216 @@
+/** POST /sync and GET /sync/status/<id>. */
+import { z } from '@hono/zod-openapi';
+import { formatOperationId, type Place, parseOperationId, parseQueueName } from '../../shared/domain/operation.ts';
+import type { OperationView, StatusReader } from '../../shared/queue/status.ts';
+import type { FinalWaiter } from '../../shared/queue/wait.ts';
+import type { Caller } from '../api-keys.ts';
+import { type Ingest, maxOperations } from '../ingest.ts';
+import { operationSchema } from '../operation-input.ts';
+import { ProblemError } from '../problem.ts';
+import type { StartBody } from '../read-json.ts';
+import { type AddRoute, readBodyBytes } from '../route.ts';
+
+export interface SyncDeps {
+  readonly ingest: Ingest;
+  readonly startBody: StartBody;
+  readonly statusReader: StatusReader;
+  readonly waiter: FinalWaiter;
+  /** Aborts when the process shuts down: nobody waits on then. */
+  readonly stopping: AbortSignal;
+  readonly shards: number;
+}
+
+const maxWaitSeconds = 30;
+/** Each holds a connection and a timer. */
+const maxWaiting = 10_000;
+
+const acceptedSchema = {
+  type: 'object',
+  required: ['operation_id', 'record_id', 'status', 'status_url'],
+  properties: {
+    operation_id: { type: 'string' },
+    record_id: { type: 'string' },
+    status: { const: 'queued' },
+    status_url: { type: 'string' },
+  },
+};
+
+const manySchema = {
+  type: 'object',
+  required: ['accepted', 'rejected', 'results'],
+  properties: {
+    accepted: { type: 'integer' },
+    rejected: { type: 'integer' },
+    results: {
+      type: 'array',
+      description: 'In the request’s order.',
+      items: {
+        oneOf: [acceptedSchema, { type: 'object', required: ['error'], properties: { error: { $ref: '#/components/schemas/Problem' } } }],
+      },
+    },
+  },
+};
+
+const statusSchema = {
+  type: 'object',
+  required: ['operation_id', 'status', 'operation', 'provider', 'tenant', 'entity', 'record_id', 'attempts', 'accepted_at'],
+  properties: {
+    operation_id: { type: 'string' },
+    status: { enum: ['queued', 'processing', 'retrying', 'succeeded', 'coalesced', 'stale', 'dead_lettered', 'cancelled'] },
+    operation: { type: 'string' },
+    provider: { type: 'string' },
+    tenant: { type: 'string' },
+    entity: { type: 'string' },
+    record_id: { type: 'string' },
+    attempts: { type: 'integer' },
+    accepted_at: { type: 'string', format: 'date-time' },
+    completed_at: { type: 'string', format: 'date-time' },
+    next_attempt_at: { type: 'string', format: 'date-time' },
+    provider_record_id: { type: 'string' },
+    carried_by: { type: 'string' },
+    retried_as: { type: 'string' },
+    result: {},
+    error: {
+      type: 'object',
+      required: ['code', 'message', 'retryable'],
+      properties: {
+        code: { type: 'string' },
+        message: { type: 'string' },
+        retryable: { type: 'boolean' },
+        provider_status: { type: 'integer' },
+      },
+    },
+  },
+};
+
+export const idParams = z.object({ operation_id: z.string().max(600) });
+
+const waitQuery = z.object({
+  wait: z
+    .string()
+    .regex(/^[0-9]{1,2}(\.[0-9]{1,3})?$/, `expected seconds from 0 to ${maxWaitSeconds}`)
+    .refine((text) => Number(text) <= maxWaitSeconds, `expected at most ${maxWaitSeconds}`)
+    .optional()
+    .openapi({ type: 'number', minimum: 0, maximum: maxWaitSeconds, description: 'Seconds to wait for a final status.' }),
+});
+
+export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
+  add(
+    {
+      method: 'post',
+      path: '/sync',
+      summary: 'Submit one operation, or up to 1,000 as an array',
+      tag: 'operations',
+      scope: 'ingest',
+      body: { oneOf: [operationSchema, { type: 'array', minItems: 1, maxItems: maxOperations, items: operationSchema }] },
+      answers: {
+        202: {
+          description: 'Redis holds the operation, or those of the array that are good.',
+          schema: { oneOf: [acceptedSchema, manySchema] },
+        },
+      },
+      problems: ['unknown_provider', 'timestamp_in_future', 'idempotency_mismatch', 'backlog_full'],
+    },
+    async (c, { caller }) => {
+      const collector = deps.startBody();
+      try {
+        const body = await readBodyBytes(c, collector);
+        const reply = await deps.ingest({ caller, idempotencyKey: c.req.header('idempotency-key'), body });
+        return new Response(reply.body, { status: reply.status, headers: reply.headers });
+      } finally {
+        collector.release();
+      }
+    },
+  );
+
+  let waiting = 0;
+  add(
+    {
+      method: 'get',
+      path: '/sync/status/{operation_id}',
+      summary: 'What became of an operation',
+      tag: 'operations',
+      scope: 'read',
+      params: idParams,
+      query: waitQuery,
+      answers: { 200: { description: 'Its status.', schema: statusSchema } },
+      problems: ['not_found'],
+    },
+    async (c, { params, query, caller }) => {
+      const place = placeFor(params.operation_id, caller, deps.shards);
+      const waitMs = Number(query.wait ?? 0) * 1_000;
+      if (waitMs > 0 && waiting < maxWaiting) {
+        waiting += 1;
+        const either = eitherAborts(deps.stopping, c.req.raw.signal);
+        await waitForFinal(deps, place, { timeoutMs: waitMs, signal: either.signal }).finally(() => {
+          either.release();
+          waiting -= 1;
+        });
+      }
+      const view = await deps.statusReader.read(place);
+      if (!view) throw new ProblemError('not_found', { detail: 'no such operation, or it finished longer ago than statuses are kept' });
+      return c.json(describeOperation(view));
+    },
+  );
+}
+
+/** The place that an operation's id names. Throws `not_found` where it is none of the caller's. */
+export function placeFor(operationId: string, caller: Caller, shards: number): Place {
+  const place = parseOperationId(operationId);
+  const isVisible =
+    place !== undefined && place.shard < shards && (caller.tenant === undefined || parseQueueName(place.queue).tenant === caller.tenant);
+  if (!isVisible) throw new ProblemError('not_found', { detail: 'no such operation' });
+  return place;
+}
+
+async function waitForFinal(
+  { statusReader, waiter }: SyncDeps,
+  place: Place,
+  options: { timeoutMs: number; signal: AbortSignal },
+): Promise<void> {
+  // Also where there is no such operation: nothing will be announced.
+  const isFinal = async () => {
+    const view = await statusReader.read(place);
+    return view === undefined || (view.status !== 'queued' && view.status !== 'processing' && view.status !== 'retrying');
+  };
+  if (await isFinal()) return;
+  await waiter.wait(place, { ...options, isFinal });
+}
+
+/** `AbortSignal.any` keeps every signal it made alive as long as the long-lived one (Node 20). */
+function eitherAborts(stopping: AbortSignal, request: AbortSignal): { signal: AbortSignal; release: () => void } {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const sources = [stopping, request];
+  for (const source of sources) source.addEventListener('abort', abort);
+  if (sources.some((source) => source.aborted)) abort();
+  const release = () => {
+    for (const source of sources) source.removeEventListener('abort', abort);
+  };
+  return { signal: controller.signal, release };
+}
+
+const iso = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString());
+
+export function describeOperation(view: OperationView) {
+  const { provider, tenant } = parseQueueName(view.place.queue);
+  const { error } = view;
+  return {
+    operation_id: formatOperationId(view.place),
+    status: view.status,
+    operation: view.kind,
+    provider,
+    tenant,
+    entity: view.entity,
+    record_id: view.recordId,
+    attempts: view.attempts,
+    accepted_at: iso(view.acceptedAtMs),
+    completed_at: iso(view.completedAtMs),
+    next_attempt_at: iso(view.nextAttemptAtMs),
+    provider_record_id: view.providerRecordId,
+    carried_by: view.carriedBy,
+    retried_as: view.retriedAs,
+    result: view.result,
+    error: error && { code: error.code, message: error.message, retryable: error.retryable, provider_status: error.providerStatus },
+  };
+}

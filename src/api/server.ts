@@ -1,0 +1,68 @@
+/** The HTTP server around a listener: time-outs, proper answers to improper requests, and an end that lets requests finish. */
+import { createServer, type Server, STATUS_CODES } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Listener } from './listener.ts';
+import { describeProblem, type Problem, type ProblemCode, problem, problemHeaders } from './problem.ts';
+
+export interface HttpServer {
+  readonly port: number;
+  /** Accepts nothing more, waits for requests under way up to `drainMs`, then cuts what is left. */
+  close(drainMs: number): Promise<void>;
+}
+
+const headersTimeoutMs = 15_000;
+/** A body of 8 MiB within this time takes 140 kB/s. */
+const requestTimeoutMs = 60_000;
+/** Longer than the 60 s after which common load balancers drop an idle connection: they should be the ones to close it. */
+const keepAliveTimeoutMs = 65_000;
+const idleCheckMs = 50;
+
+/** Rejects where the address cannot be listened on. */
+export async function listen(listener: Listener, { host, port }: { host: string; port: number }): Promise<HttpServer> {
+  const server = createServer(
+    { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs, noDelay: true },
+    listener,
+  );
+  server.on('clientError', answerClientError);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return { port: (server.address() as AddressInfo).port, close: (drainMs) => close(server, drainMs) };
+}
+
+async function close(server: Server, drainMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // A connection that is kept alive becomes idle when its request ends; nobody else closes it then.
+  const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs);
+  const deadline = setTimeout(() => server.closeAllConnections(), drainMs);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(deadline);
+}
+
+const clientErrorCodes: Readonly<Record<string, ProblemCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'too_large',
+};
+
+/** Node found no request in what arrived, so there is no response object to answer on. */
+function answerClientError(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  socket.end(formatAnswer(problem(clientErrorCodes[error.code ?? ''] ?? 'bad_request')));
+}
+
+function formatAnswer(found: Problem): string {
+  const body = JSON.stringify(describeProblem(found));
+  const headers = { ...problemHeaders(found), 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  return [`HTTP/1.1 ${found.status} ${STATUS_CODES[found.status]}`, ...lines, '', body].join('\r\n');
+}

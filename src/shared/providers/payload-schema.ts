@@ -1,0 +1,103 @@
+/**
+ * JSON Schemas of outgoing payloads (draft 7 as ajv reads it): checked when a provider is registered, compiled once where calls are
+ * made. A schema comes from an operator and is run on everybody's data, so it is bounded: in size, in depth, in its patterns;
+ * and it cannot make us fetch anything.
+ */
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import addFormatsModule from 'ajv-formats';
+import { checkPattern, maxPatternInput } from './pattern.ts';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export interface FieldError {
+  /** Names joined by dots; empty for the whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+export interface PayloadCheck {
+  /** Empty when the payload is as the schema wants it; at most ten errors. */
+  check(payload: unknown): readonly FieldError[];
+}
+
+const maxSchemaBytes = 64 * 1024;
+const maxDepth = 32;
+const maxErrors = 10;
+/** The plugin is CommonJS: under Node's ESM its function is the default of the default. */
+const addFormats = addFormatsModule as unknown as typeof addFormatsModule.default;
+
+/** What keeps a schema from being used; empty when nothing does. */
+export function checkPayloadSchema(schema: JsonObject): readonly FieldError[] {
+  if (Buffer.byteLength(JSON.stringify(schema)) > maxSchemaBytes) return [{ path: '', message: 'has more than 64 KiB' }];
+  const errors: FieldError[] = [];
+  inspect(schema, '', 0, errors);
+  if (errors.length > 0) return errors.slice(0, maxErrors);
+  try {
+    compilePayloadSchema(schema);
+    return [];
+  } catch (error) {
+    return [{ path: '', message: `is no JSON Schema: ${error instanceof Error ? error.message.slice(0, 300) : 'cannot be compiled'}` }];
+  }
+}
+
+function inspect(node: unknown, path: string, depth: number, errors: FieldError[]): void {
+  if (depth > maxDepth) {
+    errors.push({ path, message: `is nested more than ${maxDepth} deep` });
+    return;
+  }
+  if (typeof node !== 'object' || node === null) return;
+  for (const [name, value] of Object.entries(node)) {
+    const inner = path === '' ? name : `${path}.${name}`;
+    const message = checkKeyword(name, value);
+    if (message) errors.push({ path: inner, message });
+    inspect(value, inner, depth + 1, errors);
+  }
+}
+
+function checkKeyword(name: string, value: unknown): string | undefined {
+  if (name === '$ref' && typeof value === 'string' && !value.startsWith('#')) return 'may only refer to this schema (#/...)';
+  if (name === '$async' && value === true) return 'asynchronous schemas are not allowed';
+  if (name === 'pattern' && typeof value === 'string') return checkPattern(value);
+  if (name === 'patternProperties' && typeof value === 'object' && value !== null) {
+    return Object.keys(value)
+      .map(checkPattern)
+      .find((message) => message !== undefined);
+  }
+  return undefined;
+}
+
+/**
+ * Throws on a schema that `checkPayloadSchema` refuses. `isPartial`: the payload holds changed fields only, so that the schema's own
+ * `required` (not that of nested objects) is not asked for.
+ */
+export function compilePayloadSchema(schema: JsonObject, options: { isPartial?: boolean } = {}): PayloadCheck {
+  // An instance for each schema: ajv keeps what it compiled, and names ($id) in one instance must not clash.
+  const ajv = new Ajv({ strict: false, allErrors: true, validateSchema: true, code: { regExp: shortTextPattern }, logger: false });
+  addFormats(ajv);
+  const { $schema: _dialect, required, ...rest } = schema;
+  const validate: ValidateFunction = ajv.compile(options.isPartial || required === undefined ? rest : { ...rest, required });
+  return { check: (payload) => (validate(payload) ? [] : (validate.errors ?? []).slice(0, maxErrors).map(toFieldError)) };
+}
+
+function shortTextPattern(pattern: string, flags: string) {
+  const shape = new RegExp(pattern, flags);
+  return {
+    test: (text: string) => text.length <= maxPatternInput && shape.test(text),
+    toString: () => String(shape),
+  };
+}
+/** ajv writes this only into standalone code, which is not made here. */
+shortTextPattern.code = 'new RegExp';
+
+function toFieldError(error: ErrorObject): FieldError {
+  const path = error.instancePath.slice(1).split('/').map(unescapePointer).join('.');
+  const at = (name: unknown) => (path === '' ? String(name) : `${path}.${String(name)}`);
+  if (error.keyword === 'required') return { path: at(error.params['missingProperty']), message: 'is required' };
+  if (error.keyword === 'additionalProperties') return { path: at(error.params['additionalProperty']), message: 'is not a known field' };
+  if (error.keyword === 'enum') return { path, message: `must be one of ${JSON.stringify(error.params['allowedValues']).slice(0, 200)}` };
+  return { path, message: error.message ?? 'is not valid' };
+}
+
+function unescapePointer(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
+}

@@ -1,0 +1,208 @@
+/**
+ * From the wire form of a provider to the configuration the system reads. Every fault is told at once, each with its place. The wire
+ * form that comes back has all defaults filled in, so that a later change of a default does not change providers that exist.
+ */
+import type { z } from 'zod';
+import { checkProviderUrl, type NetworkPolicy } from './address.ts';
+import type { AuthConfig, ProviderConfig, RateLimit } from './config.ts';
+import type { ProviderKind, ProviderKinds } from './kinds.ts';
+import { checkPayloadSchema, type FieldError } from './payload-schema.ts';
+import { type AuthWire, maskedSecret, type ProviderWire, parsePeriodMs, providerWire, readOnlyFields, secretFields } from './wire.ts';
+
+export interface ParseOptions {
+  readonly kinds: ProviderKinds;
+  readonly network: NetworkPolicy;
+  /** What is stored, secrets in the clear: `"***"` keeps them. A text instead says why they cannot be kept. */
+  readonly keptAuth?: AuthWire | string | undefined;
+}
+
+/** All but what the store adds. */
+export type UnstoredConfig = Omit<ProviderConfig, 'isPaused' | 'version'>;
+
+export type ParsedProvider =
+  | {
+      readonly status: 'valid';
+      readonly config: UnstoredConfig /** Defaults filled in, secrets in the clear. */;
+      readonly wire: ProviderWire;
+    }
+  | { readonly status: 'invalid'; readonly errors: readonly FieldError[] };
+
+export function parseProvider(input: unknown, options: ParseOptions): ParsedProvider {
+  const filled = fillKeptSecrets(withoutReadOnly(input), options.keptAuth);
+  if (filled.errors.length > 0) return { status: 'invalid', errors: filled.errors };
+  const parsed = providerWire.safeParse(filled.input);
+  if (!parsed.success) return { status: 'invalid', errors: parsed.error.issues.flatMap(toFieldErrors) };
+  const wire = parsed.data;
+  const kindName = wire.kind ?? (options.kinds.has(wire.name) ? wire.name : 'http');
+  const kind = options.kinds.get(kindName);
+  if (!kind) return { status: 'invalid', errors: [unknownKind(kindName, options.kinds)] };
+  const errors = [
+    ...checkLimits(wire),
+    ...checkAddresses(wire, options.network),
+    ...checkAgainstKind(wire, kind),
+    ...checkPayloadFields(wire),
+  ];
+  if (errors.length > 0) return { status: 'invalid', errors };
+  return { status: 'valid', config: toConfig(wire, kindName), wire: { ...wire, kind: kindName } };
+}
+
+function withoutReadOnly(input: unknown): unknown {
+  if (!isObject(input)) return input;
+  return Object.fromEntries(Object.entries(input).filter(([name]) => !readOnlyFields.includes(name)));
+}
+
+/** Auth types of the contract that no kind here can use yet: the message says so instead of calling them unknown. */
+const laterAuthTypes: readonly unknown[] = ['oauth2_refresh_token', 'salesforce_jwt'];
+
+function fillKeptSecrets(input: unknown, kept: AuthWire | string | undefined): { input: unknown; errors: FieldError[] } {
+  if (!isObject(input) || !isObject(input['auth_config'])) return { input, errors: [] };
+  const auth: Record<string, unknown> = { ...input['auth_config'] };
+  const type = auth['type'];
+  if (laterAuthTypes.includes(type)) {
+    return { input, errors: [{ path: 'auth_config.type', message: `${String(type)} is not available for providers of the kind http` }] };
+  }
+  const fields = typeof type === 'string' && Object.hasOwn(secretFields, type) ? secretFields[type as AuthWire['type']] : [];
+  const errors: FieldError[] = [];
+  for (const field of fields) {
+    if (auth[field] !== maskedSecret) continue;
+    if (typeof kept === 'string') errors.push({ path: `auth_config.${field}`, message: `cannot be kept, send it again: ${kept}` });
+    else if (kept?.type !== type)
+      errors.push({ path: `auth_config.${field}`, message: '"***" keeps what is stored, and nothing is stored' });
+    else auth[field] = (kept as Readonly<Record<string, unknown>>)[field];
+  }
+  return { input: { ...input, auth_config: auth }, errors };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  const path = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: path === '' ? key : `${path}.${key}`, message: 'is not a known field' }));
+  if (issue.code === 'invalid_union' && path.endsWith('type'))
+    return [{ path, message: `must be one of ${Object.keys(secretFields).join(', ')}` }];
+  if (issue.code === 'invalid_type' && issue.input === undefined) return [{ path, message: `is required (${issue.expected})` }];
+  return [{ path, message: issue.message }];
+}
+
+function unknownKind(name: string, kinds: ProviderKinds): FieldError {
+  return { path: 'kind', message: `${JSON.stringify(name)} is not a kind there is: use one of ${[...kinds.keys()].join(', ')}` };
+}
+
+function checkLimits(wire: ProviderWire): FieldError[] {
+  const errors: FieldError[] = [];
+  if (wire.limits && (wire.rate_limit !== undefined || wire.burst_limit !== undefined)) {
+    errors.push({ path: 'limits', message: 'is the full form of rate_limit and burst_limit: give one of the two forms' });
+  }
+  if (wire.burst_limit !== undefined && wire.rate_limit === undefined) errors.push({ path: 'burst_limit', message: 'needs rate_limit' });
+  const periods = (wire.limits ?? []).map((limit) => parsePeriodMs(limit.per));
+  for (const [index, perMs] of periods.entries()) {
+    if (periods.indexOf(perMs) < index) errors.push({ path: `limits.${index}.per`, message: 'is the time of another limit already' });
+  }
+  if (wire.retry.max_ms < wire.retry.base_ms) errors.push({ path: 'retry.max_ms', message: 'must not be less than retry.base_ms' });
+  return errors;
+}
+
+function checkAddresses(wire: ProviderWire, network: NetworkPolicy): FieldError[] {
+  const errors: FieldError[] = [];
+  const baseProblem = checkProviderUrl(wire.base_url, network);
+  if (baseProblem) errors.push({ path: 'base_url', message: baseProblem });
+  if (wire.auth_config.type !== 'oauth2_client_credentials') return errors;
+  const tokenProblem = checkProviderUrl(wire.auth_config.token_url, network, { allowQuery: true });
+  if (tokenProblem) errors.push({ path: 'auth_config.token_url', message: tokenProblem });
+  return errors;
+}
+
+function checkAgainstKind(wire: ProviderWire, kind: ProviderKind): FieldError[] {
+  const errors: FieldError[] = [];
+  if (!kind.authTypes.includes(wire.auth_config.type)) {
+    errors.push({ path: 'auth_config.type', message: `must be one of ${kind.authTypes.join(', ')} for the kind ${kind.name}` });
+  }
+  if (wire.batch && !kind.can.batch) errors.push({ path: 'batch', message: `the kind ${kind.name} has no batch call` });
+  return errors;
+}
+
+const maxMappedFields = 1_000;
+
+function checkPayloadFields(wire: ProviderWire): FieldError[] {
+  const errors: FieldError[] = [];
+  const targets = Object.values(wire.mapping ?? {}).filter((target) => target !== null);
+  if (targets.length > maxMappedFields) errors.push({ path: 'mapping', message: `must be at most ${maxMappedFields} fields` });
+  for (const [source, target] of Object.entries(wire.mapping ?? {})) {
+    const isTwice = target !== null && targets.indexOf(target) !== targets.lastIndexOf(target);
+    if (isTwice) errors.push({ path: `mapping.${source}`, message: `${JSON.stringify(target)} is the target of several fields` });
+  }
+  for (const { path, message } of wire.schema ? checkPayloadSchema(wire.schema) : []) {
+    errors.push({ path: path === '' ? 'schema' : `schema.${path}`, message });
+  }
+  if (wire.unknown_fields !== 'pass' && !wire.mapping && !isObject(wire.schema?.['properties'])) {
+    errors.push({ path: 'unknown_fields', message: 'needs a mapping, or a schema with properties, to know the known fields from' });
+  }
+  return errors;
+}
+
+function toConfig(wire: ProviderWire, kind: string): UnstoredConfig {
+  const { retry, breaker, batch } = wire;
+  return {
+    name: wire.name,
+    kind,
+    baseUrl: wire.base_url.replace(/\/+$/, ''),
+    auth: toAuth(wire.auth_config),
+    limits: toLimits(wire),
+    maxConcurrency: wire.max_concurrency,
+    timeoutMs: wire.timeout_ms,
+    retry: { maxAttempts: retry.max_attempts, baseMs: retry.base_ms, maxMs: retry.max_ms, maxAgeMs: retry.max_age_ms },
+    breaker: { failureRate: breaker.failure_rate, minCalls: breaker.min_calls, windowMs: breaker.window_ms, openMs: breaker.open_ms },
+    batch: batch && {
+      maxRecords: batch.max_records,
+      maxWaitMs: batch.max_wait_ms,
+      ...(batch.path === undefined ? {} : { path: batch.path }),
+    },
+    coalesce: wire.coalesce,
+    conflict: wire.conflict,
+    mapping: wire.mapping,
+    unknownFields: wire.unknown_fields,
+    schema: wire.schema,
+    endpoints: toEndpoints(wire),
+  };
+}
+
+function toAuth(auth: AuthWire): AuthConfig {
+  if (auth.type !== 'oauth2_client_credentials') return auth;
+  const { token_url: tokenUrl, client_id: clientId, client_secret: clientSecret, scope } = auth;
+  return { type: auth.type, tokenUrl, clientId, clientSecret, ...(scope === undefined ? {} : { scope }) };
+}
+
+const minuteMs = 60_000;
+
+function toLimits(wire: ProviderWire): RateLimit[] {
+  if (wire.rate_limit !== undefined) return [toLimit(wire.rate_limit, minuteMs, wire.burst_limit)];
+  return (wire.limits ?? []).map((limit) => toLimit(limit.requests, parsePeriodMs(limit.per), limit.burst));
+}
+
+/** By default one second's worth may start at one moment; more than the whole limit never can. */
+function toLimit(requests: number, perMs: number, burst = Math.max(1, Math.ceil((requests * 1_000) / perMs))): RateLimit {
+  return { requests, perMs, burst: Math.min(burst, requests) };
+}
+
+const ownMethods: Readonly<Record<string, string>> = { create: 'POST', update: 'PATCH', upsert: 'PUT', delete: 'DELETE', read: 'GET' };
+
+function toEndpoints(wire: ProviderWire): ProviderConfig['endpoints'] {
+  if (!wire.endpoints) return undefined;
+  const given = Object.entries(wire.endpoints).flatMap(([kind, endpoint]) => (endpoint ? [{ kind, ...endpoint }] : []));
+  return Object.fromEntries(given.map(({ kind, method, path }) => [kind, { method: method ?? (ownMethods[kind] as string), path }]));
+}
+
+/** For people: defaults filled in, secrets masked. */
+export function maskSecrets(wire: ProviderWire): ProviderWire {
+  return { ...wire, auth_config: mapSecrets(wire.auth_config, () => maskedSecret) };
+}
+
+/** The same credentials with every secret replaced. */
+export function mapSecrets(auth: AuthWire, replace: (secret: string, field: string) => string): AuthWire {
+  const replaced: Record<string, unknown> = { ...auth };
+  for (const field of secretFields[auth.type]) replaced[field] = replace(String(replaced[field]), field);
+  return replaced as AuthWire;
+}

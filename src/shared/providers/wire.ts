@@ -1,0 +1,151 @@
+/**
+ * A provider's configuration as it travels (snake_case JSON): every field with its bounds and defaults. What depends on more than one
+ * field, or on what is stored already, is checked in schema.ts.
+ */
+import { z } from 'zod';
+import type { operationKinds } from '../domain/operation.ts';
+
+export const providerNameShape = /^[a-z0-9_-]{1,64}$/;
+/** Shown in place of a secret; sent back, it keeps the secret that is stored. */
+export const maskedSecret = '***';
+
+const dayMs = 86_400_000;
+export const maxPeriodMs = 31 * dayMs;
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: dayMs };
+
+/** Milliseconds of `"10s"`, `"500ms"`, `"1m"`, `"1h"`, `"1d"` or of a number of milliseconds; NaN for anything else. */
+export function parsePeriodMs(period: string | number): number {
+  if (typeof period === 'number') return Number.isInteger(period) ? period : Number.NaN;
+  const parts = /^([0-9]{1,10})(ms|s|m|h|d)$/.exec(period);
+  return parts ? Number(parts[1]) * (unitMs[parts[2] as string] as number) : Number.NaN;
+}
+
+const whole = (min: number, max: number) =>
+  z.int(`must be a whole number from ${min} to ${max}`).min(min, `must be at least ${min}`).max(max, `must be at most ${max}`);
+
+const visibleAscii = /^[\x21-\x7e]+$/;
+const headerText = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+const secret = z.string().min(1).max(8_192);
+const identifier = z.string().min(1).max(1_024);
+const url = z.string().min(1).max(2_048);
+
+/** Headers that belong to the transport or to Sluice itself. */
+const ownHeaders = new Set(
+  'connection content-length content-type expect host idempotency-key keep-alive te trailer transfer-encoding upgrade x-record-timestamp'.split(
+    ' ',
+  ),
+);
+const headerName = z
+  .string()
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, 'must be the name of a header')
+  .refine((name) => !ownHeaders.has(name.toLowerCase()), 'must not be a header that Sluice sets itself');
+
+export const authWire = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('none') }),
+  z.strictObject({ type: z.literal('bearer'), token: secret.regex(visibleAscii, 'must be visible ASCII characters without spaces') }),
+  z.strictObject({
+    type: z.literal('api_key'),
+    header: headerName.default('X-Api-Key'),
+    value: secret.regex(headerText, 'must be visible ASCII characters'),
+  }),
+  z.strictObject({
+    type: z.literal('basic'),
+    username: identifier.regex(/^[^:]*$/, 'must not hold a colon'),
+    password: secret,
+  }),
+  z.strictObject({
+    type: z.literal('oauth2_client_credentials'),
+    token_url: url,
+    client_id: identifier,
+    client_secret: secret,
+    scope: z.string().min(1).max(2_048).optional(),
+  }),
+]);
+export type AuthWire = z.infer<typeof authWire>;
+
+/** The fields of `auth_config` that are sealed at rest and masked in every answer. */
+export const secretFields: Readonly<Record<AuthWire['type'], readonly string[]>> = {
+  none: [],
+  bearer: ['token'],
+  api_key: ['value'],
+  basic: ['password'],
+  oauth2_client_credentials: ['client_secret'],
+};
+
+const limitWire = z.strictObject({
+  requests: whole(1, 1_000_000_000),
+  per: z
+    .union([z.string().max(16), z.number()], 'must be a time such as "10s", "1m", "1h" or "1d", or milliseconds')
+    .refine(
+      (per) => parsePeriodMs(per) >= 1 && parsePeriodMs(per) <= maxPeriodMs,
+      'must be a time from "1ms" to "31d", such as "10s", or milliseconds',
+    ),
+  burst: whole(1, 1_000_000_000).optional(),
+});
+
+const retryWire = z.strictObject({
+  max_attempts: whole(1, 100).default(8),
+  base_ms: whole(1, 3_600_000).default(500),
+  max_ms: whole(1, dayMs).default(60_000),
+  max_age_ms: whole(1_000, maxPeriodMs).default(dayMs),
+});
+
+const breakerWire = z.strictObject({
+  failure_rate: z.number().gt(0, 'must be more than 0').max(1, 'must be at most 1').default(0.5),
+  min_calls: whole(1, 1_000_000).default(20),
+  window_ms: whole(100, 3_600_000).default(10_000),
+  open_ms: whole(1, 3_600_000).default(15_000),
+});
+
+const path = z
+  .string()
+  .max(1_024)
+  .regex(/^\/[\x21\x22\x24-\x7e]*$/, 'must begin with / and hold no space or #');
+
+const batchWire = z.strictObject({
+  max_records: whole(1, 1_000).default(100),
+  max_wait_ms: whole(0, 10_000).default(20),
+  path: path.refine((text) => !/[{}]/.test(text), 'must not hold a template').optional(),
+});
+
+const template = path.refine(
+  (text) => !/[{}]/.test(text.replaceAll(/\{(?:entity|record_id|provider_record_id)\}/g, '')),
+  'may hold {entity}, {record_id} and {provider_record_id} only',
+);
+const endpoint = <const M extends string>(...methods: readonly [M, ...M[]]) =>
+  z.strictObject({ method: z.enum(methods).optional(), path: template }).optional();
+
+const endpointsWire = z.strictObject({
+  create: endpoint('POST', 'PUT', 'PATCH'),
+  update: endpoint('PATCH', 'PUT', 'POST'),
+  upsert: endpoint('PUT', 'PATCH', 'POST'),
+  delete: endpoint('DELETE', 'POST', 'PUT', 'PATCH'),
+  read: endpoint('GET', 'POST'),
+} satisfies Record<(typeof operationKinds)[number], unknown>);
+
+const fieldName = z.string().min(1).max(255);
+
+export const providerWire = z.strictObject({
+  name: z.string().regex(providerNameShape, 'must be 1 to 64 of a-z, 0-9, _ and -'),
+  kind: z.string().max(64).optional(),
+  base_url: url,
+  auth_config: authWire.default({ type: 'none' }),
+  rate_limit: whole(1, 1_000_000_000).optional(),
+  burst_limit: whole(1, 1_000_000_000).optional(),
+  limits: z.array(limitWire).max(8, 'must be at most 8 limits').optional(),
+  max_concurrency: whole(1, 10_000).default(50),
+  timeout_ms: whole(1, 300_000).default(10_000),
+  retry: retryWire.prefault({}),
+  breaker: breakerWire.prefault({}),
+  batch: batchWire.optional(),
+  coalesce: z.boolean().default(true),
+  conflict: z.enum(['record', 'field']).default('record'),
+  mapping: z.record(fieldName, fieldName.nullable()).optional(),
+  unknown_fields: z.enum(['pass', 'drop', 'refuse']).default('pass'),
+  schema: z.record(z.string(), z.unknown()).optional(),
+  endpoints: endpointsWire.optional(),
+});
+export type ProviderWire = z.infer<typeof providerWire>;
+
+/** What an answer shows besides; accepted and ignored when it is sent back. */
+export const readOnlyFields: readonly string[] = ['paused', 'version', 'created_at', 'updated_at'];

@@ -1,0 +1,193 @@
+/**
+ * Dead letters: read, put back, dropped. They lie in one stream for each shard and provider; a list merges the streams, newest
+ * first, and its cursor names the last letter shown, so that paging is steady while letters come and go.
+ */
+import { formatEntryId, formatOperationId, type Operation, parseEntryId, parseQueueName, type Place } from '../domain/operation.ts';
+import type { ProviderError } from '../domain/provider-error.ts';
+import type { RedisClient } from '../redis/connection.ts';
+import type { Keys } from '../redis/keys.ts';
+import { defineScript, unexpectedReply } from '../redis/script.ts';
+import { parseOperation } from './entry.ts';
+import requeueSource from './requeue.lua';
+import { packOutcome, parseOutcome, resultField } from './result.ts';
+
+const requeueScript = defineScript('requeue', requeueSource);
+
+export interface DeadLetterFilter {
+  readonly provider?: string | undefined;
+  readonly tenant?: string | undefined;
+  readonly code?: string | undefined;
+  readonly recordId?: string | undefined;
+}
+
+export interface DeadLetter {
+  /** As submitted; its place gives the operation's id. */
+  readonly operation: Operation;
+  readonly attempts: number;
+  readonly error: ProviderError;
+  readonly deadAtMs: number;
+}
+
+export type DeadLetterPage = { readonly status: 'listed'; readonly items: readonly DeadLetter[]; readonly nextCursor: string | undefined } | { readonly status: 'bad_cursor' };
+export type Retried = { readonly status: 'retried'; readonly operationId: string } | { readonly status: 'not_found' };
+
+export interface DeadLetters {
+  /** Newest first. `limit` is at most 500. */
+  list(filter: DeadLetterFilter, page: { limit: number; cursor?: string | undefined }): Promise<DeadLetterPage>;
+  get(place: Place): Promise<DeadLetter | undefined>;
+  /** Puts the operation back with its timestamp, as a new operation. */
+  retry(place: Place): Promise<Retried>;
+  retryAll(filter: DeadLetterFilter): Promise<number>;
+  remove(place: Place): Promise<boolean>;
+  removeAll(filter: DeadLetterFilter): Promise<number>;
+}
+
+/** A letter's position among all: by time, then by stream. */
+interface Position {
+  readonly ms: number;
+  readonly sequence: number;
+  readonly shard: number;
+  readonly provider: string;
+}
+
+interface Found {
+  readonly position: Position;
+  readonly letter: DeadLetter;
+}
+
+const scanPage = 200;
+
+export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient; keys: Keys; shards: number }): DeadLetters {
+  const streams = async (provider?: string) => {
+    const perShard = await Promise.all(
+      Array.from({ length: shards }, async (_, shard) => (await redis.smembers(keys.deadLetterProviders(shard))).map((name) => ({ shard, provider: name }))),
+    );
+    return perShard.flat().filter((stream) => provider === undefined || stream.provider === provider);
+  };
+
+  /** The newest matching letters of one stream after a position, at most `limit`. */
+  const scan = async (stream: { shard: number; provider: string }, filter: DeadLetterFilter, limit: number, after: Position | undefined) => {
+    const found: Found[] = [];
+    let end = after ? lastIdAfter(stream, after) : '+';
+    while (found.length < limit) {
+      const entries = await redis.xrevrange(keys.deadLetters(stream.shard, stream.provider), end, '-', 'COUNT', scanPage);
+      for (const [id, fields] of entries) {
+        const letter = parseLetter(stream.shard, fields);
+        if (matches(letter, filter)) found.push({ position: { ...positionOf(id), ...stream }, letter });
+      }
+      if (entries.length < scanPage) break;
+      end = `(${(entries.at(-1) as [string, string[]])[0]}`;
+    }
+    return found.slice(0, limit);
+  };
+
+  const requeue = async (place: Place, what: 'retry' | 'drop'): Promise<string | undefined> => {
+    const { shard, queue, rank } = place;
+    const { provider } = parseQueueName(queue);
+    const bucket = keys.results(shard, queue, rank);
+    const scriptKeys = [
+      keys.deadLetters(shard, provider),
+      keys.deadLetterIndex(shard, provider),
+      keys.deadLetterProviders(shard),
+      keys.queue(shard, queue),
+      keys.counters(shard, queue),
+      keys.ready(shard),
+      keys.queues(shard),
+      bucket,
+    ];
+    const args = [queue, formatEntryId(place), provider, keys.bell(shard), what, resultField(rank)];
+    const reply = (await requeueScript.run(redis, scriptKeys, args)) as [string, string, string];
+    if (reply[0] === 'unknown') return undefined;
+    if (reply[0] === 'dropped') return 'dropped';
+    if (reply[0] !== 'requeued') throw unexpectedReply('requeue', reply);
+    const outcome = reply[2] === '' ? undefined : parseOutcome(reply[2], place.ms);
+    if (outcome) await redis.hset(bucket, resultField(rank), packOutcome({ ...outcome, retriedAs: reply[1] }));
+    return formatOperationId({ shard, queue, ...parseEntryId(reply[1]) });
+  };
+
+  const listAll = async (filter: DeadLetterFilter, limit: number, after: Position | undefined) => {
+    const parts = await Promise.all((await streams(filter.provider)).map((stream) => scan(stream, filter, limit, after)));
+    return parts.flat().sort((a, b) => compare(a.position, b.position)).slice(0, limit);
+  };
+
+  const forEach = async (filter: DeadLetterFilter, what: 'retry' | 'drop') => {
+    let done = 0;
+    let after: Position | undefined;
+    for (;;) {
+      const found = await listAll(filter, scanPage, after);
+      const results = await Promise.all(found.map(({ letter }) => requeue(letter.operation.place, what)));
+      done += results.filter((result) => result !== undefined).length;
+      after = found.at(-1)?.position;
+      if (!after) return done;
+    }
+  };
+
+  return {
+    async list(filter, { limit, cursor }) {
+      const after = cursor === undefined ? undefined : parseCursor(cursor);
+      if (after === 'bad_cursor') return { status: 'bad_cursor' };
+      const found = await listAll(filter, limit + 1, after);
+      const last = found.length > limit ? found[limit - 1] : undefined;
+      return { status: 'listed', items: found.slice(0, limit).map(({ letter }) => letter), nextCursor: last && formatCursor(last.position) };
+    },
+    async get(place) {
+      if (place.shard >= shards) return undefined;
+      const { provider } = parseQueueName(place.queue);
+      const id = await redis.hget(keys.deadLetterIndex(place.shard, provider), `${place.queue} ${formatEntryId(place)}`);
+      const entry = id && (await redis.xrange(keys.deadLetters(place.shard, provider), id, id))[0];
+      return entry ? parseLetter(place.shard, entry[1]) : undefined;
+    },
+    async retry(place) {
+      const operationId = place.shard < shards ? await requeue(place, 'retry') : undefined;
+      return operationId === undefined || operationId === 'dropped' ? { status: 'not_found' } : { status: 'retried', operationId };
+    },
+    retryAll: (filter) => forEach(filter, 'retry'),
+    remove: async (place) => place.shard < shards && (await requeue(place, 'drop')) !== undefined,
+    removeAll: (filter) => forEach(filter, 'drop'),
+  };
+}
+
+function parseLetter(shard: number, fields: readonly string[]): DeadLetter {
+  const f: Record<string, string> = {};
+  for (let i = 0; i < fields.length; i += 2) f[fields[i] as string] = fields[i + 1] as string;
+  const { q: queue = '', i: entryId = '', o: header = '', d: data = '', n: attempts, e: errorJson = '', t: deadAt } = f;
+  return {
+    operation: parseOperation({ shard, queue, ...parseEntryId(entryId) }, header, data),
+    attempts: Number(attempts),
+    error: JSON.parse(errorJson) as ProviderError,
+    deadAtMs: Number(deadAt),
+  };
+}
+
+function matches({ operation, error }: DeadLetter, { tenant, code, recordId }: DeadLetterFilter): boolean {
+  return (tenant === undefined || operation.tenant === tenant) && (code === undefined || error.code === code) && (recordId === undefined || operation.recordId === recordId);
+}
+
+/** Newest first; ties by shard, then provider. */
+function compare(a: Position, b: Position): number {
+  return b.ms - a.ms || a.shard - b.shard || (a.provider < b.provider ? -1 : a.provider > b.provider ? 1 : b.sequence - a.sequence);
+}
+
+function positionOf(id: string): { ms: number; sequence: number } {
+  const { ms, rank } = parseEntryId(id);
+  return { ms, sequence: rank };
+}
+
+/** Where a stream goes on after a position that may be another stream's. */
+function lastIdAfter(stream: { shard: number; provider: string }, after: Position): string {
+  const probe = { ...stream, ms: after.ms, sequence: after.sequence };
+  if (stream.shard === after.shard && stream.provider === after.provider) return `(${after.ms}-${after.sequence}`;
+  return compare(after, probe) < 0 ? String(after.ms) : `(${after.ms}-0`;
+}
+
+const formatCursor = ({ ms, sequence, shard, provider }: Position) => Buffer.from(JSON.stringify([ms, sequence, shard, provider])).toString('base64url');
+
+function parseCursor(cursor: string): Position | 'bad_cursor' {
+  try {
+    const [ms, sequence, shard, provider] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    const areNumbers = [ms, sequence, shard].every((n) => Number.isSafeInteger(n) && n >= 0);
+    return areNumbers && typeof provider === 'string' ? { ms, sequence, shard, provider } : 'bad_cursor';
+  } catch {
+    return 'bad_cursor';
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * An operation as a stream's entry: `o` a short JSON array, `d` the data's text verbatim (so that it is parsed only where
+ * somebody must look inside), `r` the record's digest. Always the same three fields: Redis then stores their names once a node.
+ */
+import { type Change, defaultEntity, defaultSource, type Operation, type OperationKind, type Place, parseQueueName } from '../domain/operation.ts';
+
+const codes: Record<OperationKind, string> = { create: 'c', update: 'u', upsert: 'p', delete: 'd', read: 'r' };
+const kinds = new Map(Object.entries(codes).map(([kind, code]) => [code, kind as OperationKind]));
+
+type Header = readonly [code: string, recordId: string, timestampMs: number, entity?: string, source?: string];
+
+export function formatHeader(change: Change): string {
+  const header: Header = [codes[change.kind], change.recordId, change.timestampMs];
+  if (change.entity === defaultEntity && change.source === defaultSource) return JSON.stringify(header);
+  return JSON.stringify([...header, change.entity === defaultEntity ? '' : change.entity, change.source === defaultSource ? '' : change.source]);
+}
+
+/** Throws where the text is no header: a bug, or a foreign writer. */
+export function parseOperation(place: Place, header: string, data: string): Operation {
+  const [code, recordId, timestampMs, entity, source] = JSON.parse(header) as Header;
+  const kind = kinds.get(code);
+  if (!kind) throw new Error(`entry ${place.ms}-${place.rank} of ${place.queue}: unknown operation code`);
+  const { provider, tenant } = parseQueueName(place.queue);
+  return {
+    kind,
+    provider,
+    tenant,
+    entity: entity || defaultEntity,
+    recordId,
+    timestampMs,
+    source: source || defaultSource,
+    dataJson: data === '' ? undefined : data,
+    place,
+  };
+}
+
+export const kindCode = (kind: OperationKind): string => codes[kind];
+export const kindOfCode = (code: string): OperationKind | undefined => kinds.get(code);

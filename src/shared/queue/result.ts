@@ -1,0 +1,93 @@
+/**
+ * The outcome of a finished operation, packed: buckets of such values stay small in Redis while each is under 64 bytes, which most
+ * are. `<status><kind><acceptance, 4 digits of base 36><attempts>.<duration ms>` TAB extras as JSON TAB entity TAB record id.
+ */
+import { defaultEntity, type FinalStatus, type OperationKind } from '../domain/operation.ts';
+import { resultBucketSize } from '../redis/keys.ts';
+import { kindCode, kindOfCode } from './entry.ts';
+
+export interface ErrorView {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly providerStatus?: number | undefined;
+}
+
+export interface Outcome {
+  readonly status: FinalStatus;
+  readonly kind: OperationKind;
+  readonly entity: string;
+  readonly recordId: string;
+  readonly acceptedAtMs: number;
+  readonly completedAtMs: number;
+  readonly attempts: number;
+  readonly providerRecordId?: string | undefined;
+  /** Entry id of the operation, in the same queue, that carried this one. */
+  readonly carriedBy?: string | undefined;
+  /** Entry id of the operation, in the same queue, made from this dead letter. */
+  readonly retriedAs?: string | undefined;
+  readonly result?: unknown;
+  readonly error?: ErrorView | undefined;
+}
+
+const statusCodes: Record<FinalStatus, string> = { succeeded: 'S', coalesced: 'C', stale: 'T', dead_lettered: 'D', cancelled: 'X' };
+const statuses = new Map(Object.entries(statusCodes).map(([status, code]) => [code, status as FinalStatus]));
+
+interface Extras {
+  p?: string;
+  c?: string;
+  n?: string;
+  r?: unknown;
+  e?: readonly [string, string, 0 | 1, number?];
+}
+
+const acceptanceDigits = (ms: number) => (ms % 36 ** 4).toString(36).padStart(4, '0');
+
+export function packOutcome(outcome: Outcome): string {
+  const duration = Math.max(0, outcome.completedAtMs - outcome.acceptedAtMs);
+  const head = `${statusCodes[outcome.status]}${kindCode(outcome.kind)}${acceptanceDigits(outcome.acceptedAtMs)}${outcome.attempts.toString(36)}.${duration.toString(36)}`;
+  const entity = outcome.entity === defaultEntity ? '' : encodeURIComponent(outcome.entity);
+  return `${head}\t${packExtras(outcome)}\t${entity}\t${outcome.recordId}`;
+}
+
+function packExtras(outcome: Outcome): string {
+  if (!outcome.providerRecordId && !outcome.carriedBy && !outcome.error && !outcome.retriedAs && outcome.result === undefined) return '';
+  const extras: Extras = {};
+  if (outcome.providerRecordId) extras.p = outcome.providerRecordId;
+  if (outcome.carriedBy) extras.c = outcome.carriedBy;
+  if (outcome.retriedAs) extras.n = outcome.retriedAs;
+  if (outcome.result !== undefined) extras.r = outcome.result;
+  if (outcome.error) {
+    const { code, message, retryable, providerStatus } = outcome.error;
+    extras.e = providerStatus === undefined ? [code, message, retryable ? 1 : 0] : [code, message, retryable ? 1 : 0, providerStatus];
+  }
+  return JSON.stringify(extras);
+}
+
+/** Undefined where the value is of another operation: same rank, accepted at another time. */
+export function parseOutcome(text: string, acceptedAtMs: number): Outcome | undefined {
+  if (text.slice(2, 6) !== acceptanceDigits(acceptedAtMs)) return undefined;
+  const status = statuses.get(text[0] as string);
+  const kind = kindOfCode(text[1] as string);
+  if (!status || !kind) return undefined;
+  const [head, extrasJson, entity, ...rest] = text.split('\t') as [string, string, string, ...string[]];
+  const [attempts, duration] = head.slice(6).split('.') as [string, string];
+  const extras: Extras = extrasJson === '' ? {} : JSON.parse(extrasJson);
+  return {
+    status,
+    kind,
+    entity: entity === '' ? defaultEntity : decodeURIComponent(entity),
+    recordId: rest.join('\t'),
+    acceptedAtMs,
+    completedAtMs: acceptedAtMs + Number.parseInt(duration, 36),
+    attempts: Number.parseInt(attempts, 36),
+    providerRecordId: extras.p,
+    carriedBy: extras.c,
+    retriedAs: extras.n,
+    result: extras.r,
+    error: extras.e && { code: extras.e[0], message: extras.e[1], retryable: extras.e[2] === 1, providerStatus: extras.e[3] },
+  };
+}
+
+/** The field of an operation within its bucket. */
+export const resultField = (rank: number): string => String(rank % resultBucketSize);

@@ -1,0 +1,26 @@
+/**
+ * One script call may serve many queues where one Redis holds them all; on a cluster only those of one shard. This is the only place
+ * that knows the difference.
+ */
+import { Cluster } from 'ioredis';
+import type { RedisClient } from '../redis/connection.ts';
+
+/** Splits work into groups that may share a script call: at most `maxWeight` each (but at least one item). */
+export function groupForScript<T>(redis: RedisClient, items: readonly T[], shardOf: (item: T) => number, weightOf: (item: T) => number, maxWeight: number): T[][] {
+  const isCluster = redis instanceof Cluster;
+  const open = new Map<number, { items: T[]; weight: number }>();
+  const groups: T[][] = [];
+  for (const item of items) {
+    const slot = isCluster ? shardOf(item) : 0;
+    let group = open.get(slot);
+    const weight = weightOf(item);
+    if (!group || group.weight + weight > maxWeight) {
+      group = { items: [], weight: 0 };
+      open.set(slot, group);
+      groups.push(group.items);
+    }
+    group.items.push(item);
+    group.weight += weight;
+  }
+  return groups;
+}

@@ -1,0 +1,32 @@
+/** What must survive an owner about a pending entry: attempts made, when the next is due, what went wrong, and what was sent. */
+import type { ErrorView } from './result.ts';
+
+export interface Trial {
+  readonly attempts: number;
+  /** When the next attempt is due, epoch ms; 0 while one is under way. */
+  readonly dueAtMs: number;
+  readonly error: ErrorView | undefined;
+  /** Epoch of the owner that was about to call when this was written; 0 when the attempt's end is known. */
+  readonly startedIn: number;
+  /** Rank of the last operation that went in the same call, where the call must be repeated exactly. */
+  readonly sealedTo: number;
+}
+
+type Packed = readonly [attempts: number, dueAtMs: number, startedIn: number, sealedTo: number, error?: readonly [string, string, 0 | 1, number | null]];
+
+export function packTrial({ attempts, dueAtMs, error, startedIn, sealedTo }: Trial): string {
+  const packed: Packed = [attempts, dueAtMs, startedIn, sealedTo];
+  if (!error) return JSON.stringify(packed);
+  return JSON.stringify([...packed, [error.code, error.message, error.retryable ? 1 : 0, error.providerStatus ?? null]]);
+}
+
+export function parseTrial(text: string): Trial {
+  const [attempts, dueAtMs, startedIn, sealedTo, error] = JSON.parse(text) as Packed;
+  return {
+    attempts,
+    dueAtMs,
+    startedIn,
+    sealedTo,
+    error: error && { code: error[0], message: error[1], retryable: error[2] === 1, ...(error[3] === null ? {} : { providerStatus: error[3] }) },
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * Connections to Redis or Redis Cluster. The rest of the code sees `RedisClient` and the few calls it has in common for both, so that
+ * another client library could take ioredis's place here.
+ */
+import { Cluster, Redis } from 'ioredis';
+
+export type RedisClient = Redis | Cluster;
+
+interface Endpoint {
+  readonly isCluster: boolean;
+  readonly nodes: readonly string[];
+}
+
+/** `redis://`, `rediss://`; a comma-separated list or `redis+cluster://` means a cluster. Throws on anything else. */
+export function parseRedisUrl(text: string): Endpoint {
+  const parts = text.split(',').map((part) => part.trim());
+  const isCluster = parts.length > 1 || parts.some((part) => /^rediss?\+cluster:/.test(part));
+  const nodes = parts.map((part) => {
+    const plain = part.replace(/^(rediss?)\+cluster:/, '$1:');
+    const url = /^rediss?:\/\//.test(plain) ? plain : `redis://${plain}`;
+    if (new URL(url).hostname === '') throw new Error('a Redis address has no host');
+    return url;
+  });
+  return { isCluster, nodes };
+}
+
+/**
+ * Commands wait for a reconnect up to `commandTimeoutMs` and then fail, so that callers see an outage instead of hanging. A client
+ * on a single Redis joins the commands of one turn of the event loop into one write; on a cluster it does not (a batch
+ * would be sent to the wrong node after slots move), so callers send one script a slot there.
+ */
+export function connectRedis(url: string, options: { name: string; commandTimeoutMs?: number }): RedisClient {
+  const { isCluster, nodes } = parseRedisUrl(url);
+  const common = {
+    replyMapping: 'legacy' as const,
+    connectionName: `sluice-${options.name}`,
+    commandTimeout: options.commandTimeoutMs ?? 5_000,
+    connectTimeout: 5_000,
+    maxRetriesPerRequest: 1,
+    // A write that may have been done is not silently sent again: scripts decide that by themselves.
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: (times: number) => Math.min(50 * times, 1_000),
+    keepAlive: 10_000,
+    noDelay: true,
+  };
+  if (!isCluster) return guarded(new Redis(nodes[0] as string, { ...common, enableAutoPipelining: true }));
+  return guarded(
+    new Cluster([...nodes], {
+      redisOptions: common,
+      clusterRetryStrategy: (times) => Math.min(100 * times, 1_000),
+      retryDelayOnFailover: 200,
+      slotsRefreshInterval: 10_000,
+    }),
+  );
+}
+
+/** Without a listener, ioredis throws connection errors into the process; they show up as failed commands anyway. */
+function guarded<T extends RedisClient>(client: T): T {
+  client.on('error', () => {});
+  return client;
+}
+
+/** Ends a connection, at once where Redis does not answer. */
+export async function disconnectRedis(client: RedisClient): Promise<void> {
+  const quit = client.quit().then(
+    () => {},
+    () => {},
+  );
+  const timer = setTimeout(() => client.disconnect(), 500);
+  await quit;
+  clearTimeout(timer);
+  client.disconnect();
+}

@@ -1,0 +1,27 @@
+/**
+ * The strictest way a provider may count: at most `requests` accepted calls in every window of `perMs`, wherever it begins. Refused
+ * calls do not count. A ring of the last `requests` acceptance times is all it takes: a call is within the limit exactly if the
+ * oldest of them has left the window.
+ */
+export interface RollingLimit {
+  readonly requests: number;
+  readonly perMs: number;
+  /** 0 when the call is accepted; else milliseconds until one would be. */
+  take(nowMs: number): number;
+}
+
+export function createRollingLimit(requests: number, perMs: number): RollingLimit {
+  const accepted = new Float64Array(requests).fill(Number.NEGATIVE_INFINITY);
+  let next = 0;
+  return {
+    requests,
+    perMs,
+    take(nowMs) {
+      const freeInMs = (accepted[next] as number) + perMs - nowMs;
+      if (freeInMs > 0) return freeInMs;
+      accepted[next] = nowMs;
+      next = (next + 1) % requests;
+      return 0;
+    },
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * Reads entries for queues that have room. Queues ask; one script call serves all that asked since the last one. A queue that asks for
+ * nothing costs nothing: it is woken by its bell, or by room.
+ */
+import type { Claimed, ClaimRequest, QueueReader } from '../../shared/queue/claim.ts';
+import { minWindow, type QueueState } from './shard-state.ts';
+
+/** What one entry costs in a worker's memory beside its data, roughly, bytes: objects and strings of Held and Lane. */
+export const entryOverheadBytes = 600;
+/** A queue may always hold so many entries, so that no neighbour's flood shuts it out. */
+const guaranteedEntries = 8;
+/** Entries that wait behind others of their record take no part in the window; this bounds them. */
+const maxHeldPerWindow = 8;
+const maxCount = 500;
+
+export interface ClaimerDeps {
+  readonly reader: Pick<QueueReader, 'claim'>;
+  readonly maxWindow: number;
+  readonly maxBytes: number;
+  heldBytes(): number;
+  onClaimed(queue: QueueState, claimed: Extract<Claimed, { status: 'read' }>): void;
+  onLost(queue: QueueState): void;
+  /** The answer was lost: entries may be pending that nobody here knows of. */
+  onUncertain(queue: QueueState): void;
+  onError(error: unknown): void;
+}
+
+export class Claimer {
+  readonly #deps: ClaimerDeps;
+  readonly #asking = new Set<QueueState>();
+  #isScheduled = false;
+  #isClaiming = false;
+
+  constructor(deps: ClaimerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Something about the queue changed: it is read if there is something to read and room for it. */
+  ask(queue: QueueState): void {
+    if (!queue.hasUnread || queue.isClaiming || queue.isTakingOver || !queue.shard.isOpen) return;
+    if (this.#countFor(queue) === 0) return;
+    this.#asking.add(queue);
+    if (this.#isScheduled || this.#isClaiming) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      void this.tick();
+    });
+  }
+
+  /** One round: reads for all that asked. */
+  async tick(): Promise<void> {
+    if (this.#isClaiming) return;
+    const requests = this.#takeRequests();
+    if (requests.length === 0) return;
+    this.#isClaiming = true;
+    try {
+      const answers = await this.#deps.reader.claim(requests.map(([, request]) => request));
+      requests.forEach(([queue, request], i) => {
+        queue.isClaiming = false;
+        this.#take(queue, request.count, answers[i] as Claimed);
+      });
+    } catch (error) {
+      this.#deps.onError(error);
+      for (const [queue] of requests) {
+        queue.isClaiming = false;
+        this.#deps.onUncertain(queue);
+      }
+    } finally {
+      this.#isClaiming = false;
+    }
+    if (this.#asking.size > 0) void this.tick();
+  }
+
+  #takeRequests(): [QueueState, ClaimRequest][] {
+    const requests: [QueueState, ClaimRequest][] = [];
+    for (const queue of this.#asking) {
+      const count = queue.shard.isOpen ? this.#countFor(queue) : 0;
+      if (count === 0) continue;
+      queue.isClaiming = true;
+      requests.push([queue, { shard: queue.shard.shard, epoch: queue.shard.epoch, queue: queue.name, count }]);
+    }
+    this.#asking.clear();
+    return requests;
+  }
+
+  #take(queue: QueueState, count: number, claimed: Claimed): void {
+    if (queue.shard.isGone) return;
+    if (claimed.status === 'lost') return this.#deps.onLost(queue);
+    if (claimed.isDrained) queue.hasUnread = false;
+    else if (count * 2 >= queue.window) queue.window = Math.min(queue.window * 2, Math.max(minWindow, this.#deps.maxWindow));
+    this.#deps.onClaimed(queue, claimed);
+    this.ask(queue);
+  }
+
+  /** Nothing before half the window is free, so that reads come in batches. */
+  #countFor(queue: QueueState): number {
+    const window = Math.min(queue.window, this.#deps.maxWindow);
+    const busyLanes = queue.lanes.size - queue.parked;
+    if (busyLanes > 0 && busyLanes * 2 > window) return 0;
+    const room = Math.min(window - busyLanes, maxHeldPerWindow * window - queue.held.size, maxCount);
+    if (this.#deps.heldBytes() < this.#deps.maxBytes) return Math.max(0, room);
+    return Math.max(0, Math.min(room, guaranteedEntries - queue.held.size));
+  }
+}

@@ -1,0 +1,116 @@
+/** What the end of a call means for the operations of a group: pure, so that every rule can be tried without a provider. */
+import { applyChange, type ConflictMode } from '../../shared/domain/conflict.ts';
+import type { FinalStatus } from '../../shared/domain/operation.ts';
+import type { ProviderError } from '../../shared/domain/provider-error.ts';
+import type { RecordState } from '../../shared/domain/record-state.ts';
+import { decide, isRetryable, type RetryLimits } from '../../shared/domain/settlement.ts';
+import type { ErrorView } from '../../shared/queue/result.ts';
+import type { DeadLetterContent, FinalSettlement, RetrySettlement } from '../../shared/queue/settle.ts';
+import type { CallOutcome } from '../providers/provider.ts';
+import type { Held } from './lane.ts';
+
+export interface Group {
+  readonly digest: string;
+  /** In order; the last carries the others. */
+  readonly members: readonly Held[];
+  readonly applied: RecordState | undefined;
+}
+
+export interface Circumstances {
+  readonly mode: ConflictMode;
+  readonly retry: RetryLimits;
+  /** Redis's clock, epoch milliseconds. */
+  readonly nowMs: number;
+  random(): number;
+}
+
+export interface Conclusion {
+  readonly finals: readonly FinalSettlement[];
+  readonly retries: readonly RetrySettlement[];
+  /** Members that go on, in order. */
+  readonly staying: readonly Held[];
+  readonly applied: RecordState | undefined;
+  /** Ranks, 0 for none: see Lane. */
+  readonly unfoldTo: number;
+  readonly sealedTo: number;
+  readonly delayMs: number;
+}
+
+type Accepted = Extract<CallOutcome, { status: 'accepted' }>;
+
+export function concludeAccepted(group: Group, outcome: Accepted, { mode, nowMs }: Circumstances): Conclusion {
+  const carrier = group.members.at(-1) as Held;
+  const isRead = carrier.kind === 'read';
+  const applied = isRead ? group.applied : group.members.reduce((state, held) => applyChange(held, state, mode, outcome.providerRecordId), group.applied);
+  const record = isRead || !applied ? undefined : { digest: group.digest, state: applied };
+  const finals = group.members.map((held): FinalSettlement => {
+    if (held !== carrier) return finish(held, 'coalesced', nowMs, { carriedBy: `${carrier.ms}-${carrier.rank}`, attempts: held.attempts + 1 });
+    const final = finish(held, 'succeeded', nowMs, {
+      attempts: held.attempts + 1,
+      providerRecordId: outcome.providerRecordId ?? applied?.providerRecordId,
+      result: outcome.result,
+    });
+    return { ...final, record };
+  });
+  return { finals, retries: [], staying: [], applied, unfoldTo: 0, sealedTo: 0, delayMs: 0 };
+}
+
+export function concludeFailed(group: Group, error: ProviderError, circumstances: Circumstances): Conclusion {
+  const { retry, nowMs, random } = circumstances;
+  const last = group.members.at(-1) as Held;
+  const finals: FinalSettlement[] = [];
+  const retries: RetrySettlement[] = [];
+  const staying: Held[] = [];
+  const isFolded = group.members.length > 1;
+  const sealedTo = isFolded && (group.members[0] as Held).kind === 'create' ? last.rank : 0;
+  let delayMs = 0;
+  for (const held of group.members) {
+    const decision = decide({ error, attempts: held.attempts + 1, ageMs: nowMs - held.ms, isFolded }, retry, random);
+    if (decision.next === 'unfold') return { finals: [], retries: [], staying: group.members, applied: group.applied, unfoldTo: last.rank, sealedTo: 0, delayMs: 0 };
+    const isCharged = decision.next === 'dead_letter' || decision.isCharged;
+    held.lastError = view(error);
+    if (isCharged) held.attempts++;
+    if (decision.next === 'dead_letter') {
+      finals.push(giveUp(held, group.digest, error, nowMs));
+      continue;
+    }
+    delayMs = Math.max(delayMs, decision.delayMs);
+    staying.push(held);
+    held.isMarked = false;
+    held.hasTrial = true;
+    retries.push({ entry: held, trial: { attempts: held.attempts, dueAtMs: 0, error: held.lastError, startedIn: 0, sealedTo } });
+  }
+  const due = retries.map(({ entry, trial }) => ({ entry, trial: { ...trial, dueAtMs: Math.round(nowMs + delayMs) } }));
+  return { finals, retries: due, staying, applied: group.applied, unfoldTo: 0, sealedTo: staying.length === group.members.length ? sealedTo : 0, delayMs };
+}
+
+/** Ends an operation as a dead letter. */
+export function giveUp(held: Held, digest: string, error: ProviderError, nowMs: number): FinalSettlement {
+  const deadLetter: DeadLetterContent = { header: held.header, data: held.dataJson ?? '', digest, attempts: held.attempts, errorJson: JSON.stringify(error) };
+  return { ...finish(held, 'dead_lettered', nowMs, { error: view(error), attempts: held.attempts }), deadLetter };
+}
+
+type OutcomeExtras = { carriedBy?: string; providerRecordId?: string | undefined; result?: unknown; error?: ErrorView; attempts?: number };
+
+export function finish(held: Held, status: FinalStatus, nowMs: number, extras: OutcomeExtras = {}): FinalSettlement {
+  return {
+    entry: held,
+    hadTrial: held.hasTrial,
+    outcome: {
+      status,
+      kind: held.kind,
+      entity: held.entity,
+      recordId: held.recordId,
+      acceptedAtMs: held.ms,
+      completedAtMs: Math.max(held.ms, Math.round(nowMs)),
+      attempts: held.attempts,
+      ...extras,
+    },
+  };
+}
+
+/** What a status page shows of a provider's refusal: without the answer, which only the dead letter keeps. */
+function view(error: ProviderError): ErrorView {
+  const message = error.message.length > 500 ? `${error.message.slice(0, 500)}…` : error.message;
+  return { code: error.code, message, retryable: isRetryable(error), providerStatus: error.providerStatus };
+}

@@ -1,0 +1,87 @@
+/**
+ * A lane: one record's operations for one provider, in order, inside its shard's owner. It is in one state at a time:
+ *
+ *   idle ──► ready ──► (marking) ──► in_flight ──► settling ──► idle, or backoff ──► ready
+ *
+ * The next call of a record starts only once the end of the last one is written: a crash in between would otherwise
+ * let the next owner repeat an older change after a newer one. Rejected: settling behind the calls' back, which is faster for one hot
+ * record and wrong.
+ */
+import { judge, type ConflictMode } from '../../shared/domain/conflict.ts';
+import { foldLength } from '../../shared/domain/fold.ts';
+import type { OperationKind } from '../../shared/domain/operation.ts';
+import type { RecordState, Stamp } from '../../shared/domain/record-state.ts';
+import type { ErrorView } from '../../shared/queue/result.ts';
+import type { QueueState } from './shard-state.ts';
+
+/** An operation in a worker's memory. */
+export interface Held {
+  readonly ms: number;
+  readonly rank: number;
+  readonly kind: OperationKind;
+  readonly entity: string;
+  readonly recordId: string;
+  readonly timestampMs: number;
+  /** Decides conflicts: the change's own time, then the order of acceptance. */
+  readonly stamp: Stamp;
+  readonly dataJson: string | undefined;
+  /** The entry's header as it lies in the stream, for a dead letter. */
+  readonly header: string;
+  readonly bytes: number;
+  /** Attempts made. */
+  attempts: number;
+  /** A worker died holding it: before its next call, that is written down. */
+  isSuspect: boolean;
+  isMarked: boolean;
+  /** Redis has a trial of it. */
+  hasTrial: boolean;
+  /** Times a bug of ours stopped it; bounded, but never charged as attempts. */
+  faults: number;
+  lastError: ErrorView | undefined;
+}
+
+export type LaneState = 'idle' | 'ready' | 'marking' | 'in_flight' | 'settling' | 'backoff';
+
+export class Lane {
+  readonly queue: QueueState;
+  readonly digest: string;
+  /** In order of acceptance; the head is what comes next. */
+  waiting: Held[] = [];
+  state: LaneState = 'idle';
+  applied: RecordState | undefined;
+  /** Operations up to this rank go one by one: folded, they were refused. */
+  unfoldTo = 0;
+  /** Operations up to this rank make one call again, exactly as it was attempted. */
+  sealedTo = 0;
+  /** When a lane in backoff may go on; the worker's monotonic clock, milliseconds. */
+  dueAt = 0;
+  readyAt = 0;
+
+  constructor(queue: QueueState, digest: string, applied: RecordState | undefined) {
+    this.queue = queue;
+    this.digest = digest;
+    this.applied = applied;
+  }
+
+  /** Removes and returns operations at the head that newer changes have overtaken. */
+  dropStale(mode: ConflictMode): Held[] {
+    const stale: Held[] = [];
+    for (let head = this.waiting[0]; head && judge(head, this.applied, mode).status === 'stale'; head = this.waiting[0]) {
+      stale.push(head);
+      this.waiting.shift();
+    }
+    return stale;
+  }
+
+  /** How many operations from the head go as the next call. */
+  groupLength(isCoalescing: boolean, mode: ConflictMode): number {
+    const head = this.waiting[0] as Held;
+    if (this.waiting.length === 1 || head.rank <= this.unfoldTo) return 1;
+    if (head.rank <= this.sealedTo) return this.waiting.filter((held) => held.rank <= this.sealedTo).length;
+    // A create that may have been carried out is repeated as it was.
+    if (head.kind === 'create' && (head.attempts > 0 || head.isSuspect)) return 1;
+    // Field mode: what is left of an overtaken change goes alone.
+    if (mode === 'field' && this.applied && head.stamp.ms < this.applied.stamp.ms) return 1;
+    return foldLength(this.waiting, isCoalescing);
+  }
+}

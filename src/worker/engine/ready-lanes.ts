@@ -1,0 +1,92 @@
+/**
+ * Lanes that could go now, fair among tenants: each takes its turn, whoever queues more. What was to be called and could not start
+ * goes first.
+ */
+import type { Lane } from './lane.ts';
+
+export class ReadyLanes {
+  readonly #byTenant = new Map<string, Fifo>();
+  #turns: Fifo[] = [];
+  #turn = 0;
+  size = 0;
+
+  push(lane: Lane): void {
+    this.#fifoOf(lane).push(lane);
+    this.size++;
+  }
+
+  pushFirst(lane: Lane): void {
+    this.#fifoOf(lane).unshift(lane);
+    this.size++;
+  }
+
+  /** The next lane, of the tenant whose turn it is. */
+  shift(): Lane | undefined {
+    while (this.#turns.length > 0) {
+      this.#turn %= this.#turns.length;
+      const fifo = this.#turns[this.#turn] as Fifo;
+      const lane = fifo.shift();
+      if (lane) {
+        this.#turn++;
+        this.size--;
+        return lane;
+      }
+      this.#turns.splice(this.#turn, 1);
+      this.#byTenant.delete(fifo.tenant);
+    }
+    return undefined;
+  }
+
+  /** Since when the longest waiting lane of the next tenant waits. */
+  get oldestReadyAt(): number {
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const fifo of this.#turns) oldest = Math.min(oldest, fifo.first?.readyAt ?? Number.POSITIVE_INFINITY);
+    return oldest;
+  }
+
+  #fifoOf(lane: Lane): Fifo {
+    const { tenant } = lane.queue;
+    let fifo = this.#byTenant.get(tenant);
+    if (!fifo) {
+      fifo = new Fifo(tenant);
+      this.#byTenant.set(tenant, fifo);
+      this.#turns.push(fifo);
+    }
+    return fifo;
+  }
+}
+
+/** First in, first out, without moving what waits at every step. */
+class Fifo {
+  readonly tenant: string;
+  #items: (Lane | undefined)[] = [];
+  #head = 0;
+
+  constructor(tenant: string) {
+    this.tenant = tenant;
+  }
+
+  get first(): Lane | undefined {
+    return this.#items[this.#head];
+  }
+
+  push(lane: Lane): void {
+    this.#items.push(lane);
+  }
+
+  unshift(lane: Lane): void {
+    if (this.#head > 0) this.#items[--this.#head] = lane;
+    else this.#items.unshift(lane);
+  }
+
+  shift(): Lane | undefined {
+    const lane = this.#items[this.#head];
+    if (!lane) return undefined;
+    this.#items[this.#head++] = undefined;
+    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return lane;
+  }
+}

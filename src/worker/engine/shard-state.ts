@@ -1,0 +1,68 @@
+/** What a worker holds of the shards it owns: plain state, changed by the engine's parts. */
+import { parseQueueName } from '../../shared/domain/operation.ts';
+import type { CallUnderWay } from './call-under-way.ts';
+import type { Lane } from './lane.ts';
+
+export class ShardState {
+  readonly shard: number;
+  readonly epoch: number;
+  /** No call may be under way past this moment; the worker's monotonic clock, milliseconds. */
+  leaseEndsAt: number;
+  /** Told to hand over: what is in flight ends, nothing new starts. */
+  isDraining = false;
+  /** Another owns it, or will: whatever comes back for it is ignored. */
+  isGone = false;
+  readonly queues = new Map<string, QueueState>();
+  readonly calls = new Set<CallUnderWay>();
+
+  constructor(shard: number, epoch: number, leaseEndsAt: number) {
+    this.shard = shard;
+    this.epoch = epoch;
+    this.leaseEndsAt = leaseEndsAt;
+  }
+
+  /** Calls may start. */
+  get isOpen(): boolean {
+    return !this.isDraining && !this.isGone;
+  }
+}
+
+/** Smallest and first window: enough to keep a few calls busy, little enough to forget about a provider that hangs. */
+export const minWindow = 32;
+
+export class QueueState {
+  readonly shard: ShardState;
+  readonly name: string;
+  readonly provider: string;
+  readonly tenant: string;
+  /** By record digest. */
+  readonly lanes = new Map<string, Lane>();
+  /** Ranks of the entries read and not final. */
+  readonly held = new Set<number>();
+  /** Lanes that wait for a retry: they do not count against the window, so that a stuck record stops no other. */
+  parked = 0;
+  /** Lanes the queue may keep busy; doubles while they are used up quickly. */
+  window = minWindow;
+  /** Redis may hold entries that were not read. */
+  hasUnread = false;
+  isClaiming = false;
+  /** Entries that a former owner left come first; nothing is claimed before they are all here. */
+  isTakingOver = true;
+  /** Its provider was deleted: what is still in memory of it is not called. */
+  isDropped = false;
+  /** Mean size of the last entries, bytes: turns the bound on history's bytes into one on entries. */
+  meanBytes = 0;
+
+  constructor(shard: ShardState, name: string) {
+    this.shard = shard;
+    this.name = name;
+    const { provider, tenant } = parseQueueName(name);
+    this.provider = provider;
+    this.tenant = tenant;
+  }
+
+  /** Calls may start. */
+  get isOpen(): boolean {
+    return this.shard.isOpen && !this.isDropped;
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * A worker's place in the fleet: says that it lives, holds the leases of the shards that are its share, hands over the others.
+ *
+ * Always: calls of a shard end before its lease does, by this process's own monotonic clock counted from before the renewal was
+ * asked for. So a lease that expires, whatever the reason, has no call under way in a process that runs; one that is frozen asks the clock
+ * before it writes the first byte of a call.
+ */
+import type { Leases } from '../../shared/queue/leases.ts';
+import type { QueueReader } from '../../shared/queue/claim.ts';
+import { assignShards, type Hash } from './assignment.ts';
+
+/** How often a shard that is being handed over is looked at, while calls of it are in flight. */
+const drainCheckMs = 10;
+
+/** What a fleet needs of the engine. */
+export interface ShardHolder {
+  openShard(shard: number, lease: { epoch: number; endsAt: number; hasOwnerDied: boolean }, queues: readonly string[]): Promise<void>;
+  renewed(shard: number, leaseEndsAt: number, readyQueues: readonly string[]): void;
+  drainShard(shard: number): boolean;
+  dropShard(shard: number): void;
+}
+
+export interface FleetDeps {
+  readonly leases: Leases;
+  readonly reader: Pick<QueueReader, 'queuesOf'>;
+  readonly holder: ShardHolder;
+  readonly workerId: string;
+  readonly shards: number;
+  readonly leaseTtlMs: number;
+  readonly info: object;
+  readonly hash: Hash;
+  /** Monotonic, milliseconds. */
+  now(): number;
+  /** Listens to the shard's bell from now on, or no more. */
+  listen(shard: number): Promise<void>;
+  unlisten(shard: number): Promise<void>;
+  onChange(change: 'taken' | 'released' | 'lost', shard: number): void;
+}
+
+interface Held {
+  readonly epoch: number;
+  isDraining: boolean;
+}
+
+export class Fleet {
+  readonly #deps: FleetDeps;
+  readonly #held = new Map<number, Held>();
+  #isLeaving = false;
+
+  constructor(deps: FleetDeps) {
+    this.#deps = deps;
+  }
+
+  get shardsOwned(): number {
+    return this.#held.size;
+  }
+
+  owns(shard: number): Held | undefined {
+    return this.#held.get(shard);
+  }
+
+  /**
+   * One round: heartbeat, renewals, what should move. Returns when the next one is due, milliseconds from now. Throws when Redis
+   * cannot be reached.
+   */
+  async tick(): Promise<number> {
+    const { leases, workerId, leaseTtlMs, info } = this.#deps;
+    if (this.#isLeaving) {
+      await this.#renewAll();
+      return leaseTtlMs / 3;
+    }
+    const alive = await leases.heartbeat(workerId, leaseTtlMs, info);
+    await this.#renewAll();
+    const waitMs = await this.#balance(alive.workers);
+    return Math.max(10, Math.min(leaseTtlMs / 3, alive.firstEndsInMs + 5, waitMs));
+  }
+
+  /** Lets go of shards whose lease ran out locally: the engine has dropped them already. */
+  forget(shards: readonly number[]): void {
+    for (const shard of shards) this.#lose(shard);
+  }
+
+  /** Hands every shard over, each as soon as nothing of it is in flight. True when all are gone. */
+  async leave(): Promise<boolean> {
+    this.#isLeaving = true;
+    await Promise.all([...this.#held.keys()].map((shard) => this.#handOver(shard)));
+    if (this.#held.size > 0) return false;
+    await this.#deps.leases.leave(this.#deps.workerId);
+    return true;
+  }
+
+  /** Hands over what is left at once: its calls are cut, and may repeat. */
+  async abandon(): Promise<void> {
+    for (const shard of [...this.#held.keys()]) {
+      this.#deps.holder.dropShard(shard);
+      await this.#release(shard);
+    }
+    await this.#deps.leases.leave(this.#deps.workerId);
+  }
+
+  async #renewAll(): Promise<void> {
+    const { leases, workerId, leaseTtlMs, now, holder } = this.#deps;
+    await Promise.all(
+      [...this.#held].map(async ([shard, { epoch }]) => {
+        const askedAt = now();
+        const renewed = await leases.renew(shard, workerId, epoch, leaseTtlMs);
+        if (this.#held.get(shard)?.epoch !== epoch) return;
+        if (renewed.status === 'renewed') holder.renewed(shard, askedAt + leaseTtlMs, renewed.readyQueues);
+        else {
+          holder.dropShard(shard);
+          this.#lose(shard);
+        }
+      }),
+    );
+  }
+
+  /** Takes what is free and ours, hands over what is another's. Returns when a held lease we want ends, milliseconds. */
+  async #balance(workers: readonly string[]): Promise<number> {
+    const { shards, workerId, hash } = this.#deps;
+    const assignment = assignShards(shards, [...workers].sort(), hash);
+    const waits = await Promise.all(
+      Array.from({ length: shards }, async (_, shard) => {
+        const isMine = assignment.get(shard) === workerId;
+        const held = this.#held.get(shard);
+        if (held && (!isMine || held.isDraining)) return this.#handOver(shard);
+        return isMine && !held ? this.#take(shard) : Number.POSITIVE_INFINITY;
+      }),
+    );
+    return Math.min(...waits);
+  }
+
+  async #take(shard: number): Promise<number> {
+    const { leases, reader, holder, workerId, leaseTtlMs, now, onChange, listen } = this.#deps;
+    const askedAt = now();
+    const acquired = await leases.acquire(shard, workerId, leaseTtlMs);
+    if (acquired.status === 'held') return acquired.leftMs + 1;
+    this.#held.set(shard, { epoch: acquired.epoch, isDraining: false });
+    onChange('taken', shard);
+    // Listening first: a bell that rings before is found in the queues' list.
+    await listen(shard);
+    const queues = await reader.queuesOf(shard);
+    await holder.openShard(shard, { epoch: acquired.epoch, endsAt: askedAt + leaseTtlMs, hasOwnerDied: acquired.hasOwnerDied }, queues);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Soon again while something is in flight. */
+  async #handOver(shard: number): Promise<number> {
+    const held = this.#held.get(shard);
+    if (!held) return Number.POSITIVE_INFINITY;
+    held.isDraining = true;
+    if (!this.#deps.holder.drainShard(shard)) return drainCheckMs;
+    this.#deps.holder.dropShard(shard);
+    await this.#release(shard);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  async #release(shard: number): Promise<void> {
+    const { leases, workerId, onChange, unlisten } = this.#deps;
+    const held = this.#held.get(shard);
+    this.#held.delete(shard);
+    if (held) await leases.release(shard, workerId, held.epoch);
+    onChange('released', shard);
+    await unlisten(shard);
+  }
+
+  #lose(shard: number): void {
+    if (!this.#held.delete(shard)) return;
+    this.#deps.onChange('lost', shard);
+    this.#deps.unlisten(shard).catch(() => {});
+  }
+}

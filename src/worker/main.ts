@@ -1,0 +1,35 @@
+/** The worker process: settings from the environment, signals, exit codes. */
+import { parseSettings, SettingsError, summarizeSettings } from '../shared/config/settings.ts';
+import { ShardCountMismatch } from '../shared/redis/shard-count.ts';
+import { createLogger } from '../shared/telemetry/logger.ts';
+import { startWorker } from './worker.ts';
+
+try {
+  const settings = parseSettings(process.env);
+  const log = createLogger({ level: settings.logLevel, name: 'worker' });
+  log.info({ settings: summarizeSettings(settings) }, 'worker starts');
+  const worker = await startWorker(settings, log);
+  log.info({ worker: worker.id, port: worker.healthPort }, 'worker runs');
+  let isStopping = false;
+  const stop = (signal: string) => {
+    if (isStopping) return;
+    isStopping = true;
+    log.info({ signal }, 'worker stops');
+    worker.stop().then(
+      () => {
+        log.info('worker stopped');
+        process.exit(0);
+      },
+      (error) => {
+        log.error({ err: error }, 'worker did not stop cleanly');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+} catch (error) {
+  if (!(error instanceof SettingsError) && !(error instanceof ShardCountMismatch)) throw error;
+  console.error(error.message);
+  process.exit(2);
+}

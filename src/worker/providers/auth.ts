@@ -1,0 +1,199 @@
+/**
+ * What a provider's authentication puts into each call. Fixed credentials are headers made once. An access token is kept here while
+ * it lasts, shared with the fleet, and fetched anew a little before its end while calls go on with the old one.
+ *
+ * A 401 means that the token was withdrawn: it is dropped, once, and its calls are worth repeating with the next one
+ * (`token_expired`). If the next one is answered 401 too before anything was accepted, the token is not the trouble: it stays, and
+ * calls fail like any other refusal. Without this rule a provider that always answers 401 would be called for ever, for free.
+ */
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ProviderError } from '../../shared/domain/provider-error.ts';
+import type { AuthConfig } from '../../shared/providers/config.ts';
+import type { FleetToken, Token } from './fleet-token.ts';
+import type { ClientCredentials, Fetched } from './token-endpoint.ts';
+
+export interface Credentials {
+  /** Names and values in turn. */
+  readonly headers: readonly string[];
+  /** Everything in them that must not be shown. */
+  readonly secrets: readonly string[];
+  /** Undefined for fixed credentials. */
+  readonly version: string | undefined;
+}
+
+export type Obtained =
+  | { readonly status: 'obtained'; readonly credentials: Credentials }
+  | { readonly status: 'failed'; readonly error: ProviderError }
+  /** Our own trouble (Redis): nobody is charged. */
+  | { readonly status: 'unavailable'; readonly reason: string };
+
+export interface Authentication {
+  /** Undefined while there is no valid token: ask `obtain`. */
+  current(): Credentials | undefined;
+  /** Never rejects, and ends within the token's time-outs. */
+  obtain(): Promise<Obtained>;
+  /** The provider accepted these credentials. */
+  onAccepted(credentials: Credentials): void;
+  /** The provider answered 401; the code of the failure. */
+  onUnauthorized(credentials: Credentials): 'token_expired' | 'unauthorized';
+  close(): void;
+}
+
+export function createFixedAuthentication(auth: Exclude<AuthConfig, ClientCredentials>): Authentication {
+  const credentials: Credentials = { ...fixedHeaders(auth), version: undefined };
+  return {
+    current: () => credentials,
+    obtain: async () => ({ status: 'obtained', credentials }),
+    onAccepted() {},
+    onUnauthorized: () => 'unauthorized',
+    close() {},
+  };
+}
+
+function fixedHeaders(auth: Exclude<AuthConfig, ClientCredentials>): Pick<Credentials, 'headers' | 'secrets'> {
+  if (auth.type === 'none') return { headers: [], secrets: [] };
+  if (auth.type === 'bearer') return { headers: ['authorization', `Bearer ${auth.token}`], secrets: [auth.token] };
+  if (auth.type === 'api_key') return { headers: [auth.header, auth.value], secrets: [auth.value] };
+  const pair = Buffer.from(`${auth.username}:${auth.password}`).toString('base64');
+  return { headers: ['authorization', `Basic ${pair}`], secrets: [auth.password, pair] };
+}
+
+/** Stands for the credentials where they must not be written. */
+export function fingerprintOf(auth: ClientCredentials): string {
+  return createHash('sha256')
+    .update(JSON.stringify([auth.tokenUrl, auth.clientId, auth.clientSecret, auth.scope ?? '']))
+    .digest('base64url');
+}
+
+export interface TokenAuthenticationDeps {
+  readonly fleet: FleetToken;
+  readonly fetch: () => Promise<Fetched>;
+  /** The client secret and whatever else must be masked besides the token. */
+  readonly secrets: readonly string[];
+  readonly monotonicMs: () => number;
+  readonly createVersion: () => string;
+}
+
+interface Held {
+  readonly credentials: Credentials;
+  readonly endsAtMs: number;
+  readonly renewAtMs: number;
+}
+
+/** How often a process looks whether another one has fetched the token. */
+const lookEveryMs = 50;
+/** After a refusal by the token endpoint, the credentials are left alone for so long. */
+const refusalPauseMs = 60_000;
+const unavailablePauseMs = 1_000;
+/** While nothing is accepted, a token is dropped for a 401 no more often than this. */
+const dropEveryMs = 60_000;
+/** Fetched anew when a fifth of its life, at most a minute, is left. */
+const marginOf = (lifeMs: number) => Math.min(60_000, lifeMs / 5);
+
+export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authentication {
+  const { fleet, fetch, monotonicMs } = deps;
+  const closing = new AbortController();
+  let held: Held | undefined;
+  let refusedVersion = '';
+  let mayDropAtMs = Number.NEGATIVE_INFINITY;
+  let lastFailure: { obtained: Obtained; untilMs: number } | undefined;
+  let underWay: Promise<Obtained> | undefined;
+
+  function hold(token: Token): Credentials {
+    const nowMs = monotonicMs();
+    const credentials = {
+      headers: ['authorization', `Bearer ${token.value}`],
+      secrets: [token.value, ...deps.secrets],
+      version: token.version,
+    };
+    // A sixteenth of the margin is for the call's own way.
+    held = { credentials, endsAtMs: nowMs + token.lifeMs - token.marginMs / 16, renewAtMs: nowMs + token.lifeMs - token.marginMs };
+    return credentials;
+  }
+
+  async function obtainOnce(isAhead: boolean): Promise<Obtained> {
+    try {
+      for (;;) {
+        const acquired = await fleet.acquire({ refusedVersion, isAhead });
+        if (acquired.status === 'token') return { status: 'obtained', credentials: hold(acquired.token) };
+        if (acquired.status === 'fetch') return await fetchAndPublish();
+        // Another process fetches; ahead of time there is no hurry, the old token still serves.
+        if (isAhead) return { status: 'unavailable', reason: 'another process fetches the token' };
+        await delay(Math.min(lookEveryMs, acquired.atMostMs + 1), undefined, { signal: closing.signal });
+      }
+    } catch (error) {
+      if (closing.signal.aborted) return { status: 'unavailable', reason: 'closed' };
+      return { status: 'unavailable', reason: `the shared token cannot be reached: ${error instanceof Error ? error.message : 'unknown'}` };
+    }
+  }
+
+  async function fetchAndPublish(): Promise<Obtained> {
+    const fetched = await fetch();
+    if (fetched.status !== 'fetched') {
+      // If this fails too, the lock expires by itself.
+      await fleet.release().catch(() => {});
+      return fail(fetched);
+    }
+    const token = { value: fetched.value, version: deps.createVersion(), lifeMs: fetched.lifeMs, marginMs: marginOf(fetched.lifeMs) };
+    const credentials = hold(token);
+    // Held here in any case: a token that cannot be shared still serves this process.
+    await fleet.publish(token).catch(() => {});
+    return { status: 'obtained', credentials };
+  }
+
+  function fail(fetched: Exclude<Fetched, { status: 'fetched' }>): Obtained {
+    const isRefused = fetched.status === 'refused';
+    const retryAfterMs = isRefused ? refusalPauseMs : (fetched.retryAfterMs ?? unavailablePauseMs);
+    const error: ProviderError = isRefused
+      ? { kind: 'auth', code: 'credentials_refused', message: fetched.message, retryAfterMs }
+      : { kind: 'transient', code: 'token_unavailable', message: fetched.message, retryAfterMs };
+    const obtained: Obtained = { status: 'failed', error };
+    lastFailure = { obtained, untilMs: monotonicMs() + retryAfterMs };
+    return obtained;
+  }
+
+  function begin(isAhead: boolean): Promise<Obtained> {
+    underWay ??= obtainOnce(isAhead).finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  }
+
+  function current(): Credentials | undefined {
+    if (!held) return undefined;
+    const nowMs = monotonicMs();
+    if (nowMs >= held.endsAtMs) return undefined;
+    if (nowMs >= held.renewAtMs && !underWay && !isPausing(nowMs)) void begin(true);
+    return held.credentials;
+  }
+
+  function isPausing(nowMs: number): boolean {
+    return lastFailure !== undefined && nowMs < lastFailure.untilMs;
+  }
+
+  return {
+    current,
+    async obtain() {
+      // One that runs ahead of time may give up where this one must not.
+      if (underWay) await underWay;
+      const credentials = current();
+      if (credentials) return { status: 'obtained', credentials };
+      if (lastFailure && isPausing(monotonicMs())) return lastFailure.obtained;
+      return begin(false);
+    },
+    onAccepted(credentials) {
+      if (held?.credentials === credentials) mayDropAtMs = Number.NEGATIVE_INFINITY;
+    },
+    onUnauthorized(credentials) {
+      // Dropped or replaced meanwhile: the next token is worth a try.
+      if (held?.credentials !== credentials) return 'token_expired';
+      if (monotonicMs() < mayDropAtMs) return 'unauthorized';
+      mayDropAtMs = monotonicMs() + dropEveryMs;
+      refusedVersion = credentials.version ?? '';
+      held = undefined;
+      return 'token_expired';
+    },
+    close: () => closing.abort(),
+  };
+}

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { createMask } from './masking.ts';
+
+describe('createMask', () => {
+  it.each([
+    ['as it is', 'bad token s3cr3t/+"x', 'bad token ***'],
+    ['in JSON', JSON.stringify({ token: 's3cr3t/+"x' }), '{"token":"***"}'],
+    ['in JSON with escaped slashes', '{"token":"s3cr3t\\/+\\"x"}', '{"token":"***"}'],
+    ['percent-encoded', `?t=${encodeURIComponent('s3cr3t/+"x')}`, '?t=***'],
+    ['in a form', new URLSearchParams({ t: 's3cr3t/+"x' }).toString(), 't=***'],
+    ['several times', 's3cr3t/+"x s3cr3t/+"x', '*** ***'],
+  ])('masks a secret %s', (_, text, masked) => {
+    expect(createMask(['s3cr3t/+"x']).apply(text, true)).toBe(masked);
+  });
+
+  it('masks the longer of two secrets where one holds the other', () => {
+    expect(createMask(['abc', 'abcdef']).apply('abcdef abc', true)).toBe('*** ***');
+  });
+
+  it('leaves no beginning of a secret where the text was cut', () => {
+    expect(createMask(['abcdef']).apply('x abcdef y abcde', false)).not.toContain('abcde');
+  });
+
+  it('leaves everything else', () => {
+    expect(createMask([]).apply('nothing here', false)).toBe('nothing here');
+    expect(createMask(['']).apply('nothing here', true)).toBe('nothing here');
+  });
+});

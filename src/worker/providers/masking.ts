@@ -1,0 +1,26 @@
+/** Takes our own credentials out of what a provider answers, in the spellings in which they are likely to come back. */
+import { maskedSecret } from '../../shared/providers/wire.ts';
+
+export interface Mask {
+  /** `isWhole` false: the text was cut, and what may be the beginning of a secret at its end goes too. */
+  apply(text: string, isWhole: boolean): string;
+}
+
+export function createMask(secrets: readonly string[]): Mask {
+  const spellings = [...new Set(secrets.filter((secret) => secret !== '').flatMap(spellingsOf))];
+  // The longest first: one may hold another.
+  spellings.sort((a, b) => b.length - a.length);
+  const tail = Math.max(0, (spellings[0]?.length ?? 0) - 1);
+  return {
+    apply(text, isWhole) {
+      let masked = text;
+      for (const spelling of spellings) if (masked.includes(spelling)) masked = masked.replaceAll(spelling, maskedSecret);
+      return isWhole || tail === 0 ? masked : masked.slice(0, -tail);
+    },
+  };
+}
+
+function spellingsOf(secret: string): string[] {
+  const json = JSON.stringify(secret).slice(1, -1);
+  return [secret, json, json.replaceAll('/', '\\/'), encodeURIComponent(secret), new URLSearchParams({ v: secret }).toString().slice(2)];
+}

@@ -1,0 +1,68 @@
+/**
+ * What an adapter is: the part that speaks one kind of provider's API. The engine hands it calls whose order, permits and
+ * idempotency are already settled; the adapter maps, validates, sends, and classifies the answer.
+ */
+import type { OperationKind } from '../../shared/domain/operation.ts';
+import type { ProviderError } from '../../shared/domain/provider-error.ts';
+
+/** What is to be done at the provider for one operation, or for several folded into one. */
+export interface Call {
+  /** The id of the operation that the call carries out: the last of a folded group. */
+  readonly operationId: string;
+  /** Sent as the idempotency key: stays the same for every repetition of a call that is not idempotent by nature. */
+  readonly idempotencyKey: string;
+  readonly kind: OperationKind;
+  readonly tenant: string;
+  readonly entity: string;
+  readonly recordId: string;
+  readonly timestampMs: number;
+  /** A JSON object's text; undefined for delete and read. */
+  readonly dataJson: string | undefined;
+  /** The provider's own id for the record, once known. */
+  readonly providerRecordId: string | undefined;
+}
+
+/** A call mapped, validated and ready to be written; made before a permit is spent on it. `body` is the adapter's own. */
+export interface PreparedCall {
+  readonly call: Call;
+  readonly body: unknown;
+}
+
+export type Preparation =
+  | { readonly status: 'prepared'; readonly prepared: PreparedCall }
+  | { readonly status: 'refused'; readonly error: ProviderError };
+
+export type CallOutcome =
+  | { readonly status: 'accepted'; readonly providerStatus?: number; readonly providerRecordId?: string; readonly result?: unknown }
+  | { readonly status: 'failed'; readonly error: ProviderError }
+  /** Not one byte was written: the guard said no, or the call was cut before it began. Charges nobody. */
+  | { readonly status: 'unsent'; readonly reason: string };
+
+/** Asked at the last moment before the first byte is written: false leaves the call unsent (lease or permit run out). */
+export interface CallGuard {
+  mayStart(): boolean;
+}
+
+/** A call under way. */
+export interface InFlight {
+  /** Cuts the call; its outcome is then `unsent` or an `ambiguous` failure. Harmless once it has ended. */
+  abort(reason: string): void;
+}
+
+export interface ProviderAdapter {
+  /** Most calls in one `send`: 1 where the provider has no batch call. */
+  readonly maxBatch: number;
+  /** How long an incomplete batch may wait for company, milliseconds. */
+  readonly batchWaitMs: number;
+  /** Whether two calls may share a batch; always true for equal entities and kinds. */
+  canShareBatch(a: Call, b: Call): boolean;
+  /** Pure and synchronous: mapping and validation. */
+  prepare(call: Call): Preparation;
+  /**
+   * Sends one call, or a batch of at most `maxBatch`. `done` is called exactly once, never before `send` has returned, with one
+   * outcome for each call in order. It never throws: a bug is reported as an outcome by the caller of last resort, not here.
+   */
+  send(calls: readonly PreparedCall[], guard: CallGuard, done: (outcomes: readonly CallOutcome[]) => void): InFlight;
+  /** Closes the connections; calls in flight are cut. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,209 @@
+/**
+ * One worker put together: connections, engine, fleet and the loops that drive them. `main.ts` gives it settings; tests
+ * start it in their own process.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { hostname } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import type { Settings } from '../shared/config/settings.ts';
+import { createGate } from '../shared/gate/gate.ts';
+import { createProviderDirectory } from '../shared/providers/follow.ts';
+import { createProviderKinds } from '../shared/providers/kinds.ts';
+import { createSealer } from '../shared/providers/seal.ts';
+import { createProviderStore } from '../shared/providers/store.ts';
+import { createQueueReader } from '../shared/queue/claim.ts';
+import { createLeases } from '../shared/queue/leases.ts';
+import { createRecordHasher } from '../shared/queue/record-key.ts';
+import { createSettle } from '../shared/queue/settle.ts';
+import { connectRedis, disconnectRedis } from '../shared/redis/connection.ts';
+import { createKeys } from '../shared/redis/keys.ts';
+import { checkShards } from '../shared/redis/shard-count.ts';
+import { countCommands, createMetrics } from '../shared/telemetry/metrics.ts';
+import { Engine } from './engine/engine.ts';
+import { Fleet } from './fleet/fleet.ts';
+import { type HealthServer, startHealthServer } from './health-server.ts';
+import { canKeepAdapter, createAdapter } from './providers/registry.ts';
+import { type Loop, startLoop } from './supervisor.ts';
+import { createTelemetry } from './telemetry.ts';
+
+const providersCheckMs = 1_000;
+const sweepMs = 60_000;
+const retryMs = 200;
+/** How long a stopping worker waits between looks at what is still in flight. */
+const drainCheckMs = 20;
+
+export interface Worker {
+  readonly id: string;
+  readonly healthPort: number;
+  /** Finishes what is in flight, hands its shards over, ends its connections. */
+  stop(): Promise<void>;
+}
+
+export async function startWorker(settings: Settings, log: Logger): Promise<Worker> {
+  const id = `${hostname().slice(0, 40)}-${process.pid}-${randomBytes(3).toString('hex')}`;
+  const keys = createKeys(settings.keyPrefix ?? '');
+  const { shards, leaseTtlMs } = settings;
+  const redis = connectRedis(settings.redisUrl, { name: 'worker', commandTimeoutMs: Math.max(1_000, Math.min(5_000, leaseTtlMs / 2)) });
+  const subscriber = connectRedis(settings.redisUrl, { name: 'worker-subscriber' });
+  const metrics = createMetrics();
+  countCommands(redis, metrics.boundCounter(metrics.redisCommands, {}));
+  const now = () => performance.now();
+  const redisClock = createRedisClock();
+  const telemetry = createTelemetry({ metrics, log, now });
+  const hasher = await createRecordHasher();
+
+  const sealer = createSealer(settings.encryptionKey);
+  const network = { allowPrivateNetworks: settings.allowPrivateNetworks };
+  const store = createProviderStore({ redis, keys, sealer, kinds: createProviderKinds(), network, now: Date.now });
+  const directory = createProviderDirectory({ store, subscriber, keys });
+
+  const adapterDeps = { redis, keys, sealer, network, resolve: (name: string) => lookup(name, { all: true }), clock: { nowMs: Date.now, monotonicMs: now }, createId: randomUUID };
+  const leases = createLeases({ redis, keys, shards });
+  const reader = createQueueReader({ redis, keys, workerId: id });
+  const engine = new Engine({
+    reader,
+    settle: createSettle({ redis, keys, workerId: id, statusTtlMs: settings.statusTtlMs }),
+    gate: createGate({ redis, keys, workerId: id, holdTtlMs: leaseTtlMs }),
+    telemetry,
+    findProvider: (name) => directory.get(name),
+    createAdapter: (config) => createAdapter(config, adapterDeps),
+    canKeepAdapter,
+    limits: {
+      window: settings.window,
+      windowBytes: settings.windowBytes,
+      historyEntries: settings.historyEntries,
+      historyBytes: settings.historyBytes,
+      leaseTtlMs,
+    },
+    now,
+    redisNow: redisClock.now,
+    learnRedisNow: redisClock.learn,
+    random: Math.random,
+  });
+  const fleet = new Fleet({
+    leases,
+    reader,
+    holder: engine,
+    workerId: id,
+    shards,
+    leaseTtlMs,
+    info: { host: hostname(), pid: process.pid, started_at: new Date().toISOString() },
+    hash: (text) => hasher.shardOfText(text, 2 ** 32),
+    now,
+    listen: async (shard) => void (await subscriber.subscribe(keys.bell(shard))),
+    unlisten: async (shard) => void (await subscriber.unsubscribe(keys.bell(shard))),
+    onChange: (change, shard) => {
+      metrics.leaseChanges.inc({ change });
+      log.debug({ shard, change }, 'lease');
+    },
+  });
+
+  const bells = new Map(Array.from({ length: shards }, (_, shard) => [keys.bell(shard), shard]));
+  const loops: Loop[] = [];
+  const loop = (tick: () => Promise<number>) => {
+    const started = startLoop({ tick, onError: (error) => telemetry.fault('redis', error, {}), retryMs });
+    loops.push(started);
+    return started;
+  };
+  const leaseCheckMs = Math.max(10, leaseTtlMs / 20);
+
+  const sweep = async () => {
+    engine.shrinkWindows();
+    for (let shard = 0; shard < shards; shard++) {
+      const held = fleet.owns(shard);
+      if (!held) continue;
+      for (const queue of await reader.queuesOf(shard)) {
+        const isKept = await reader.sweep({ shard, epoch: held.epoch }, queue, settings.statusTtlMs);
+        if (!isKept) engine.forgetQueue(shard, queue);
+      }
+    }
+  };
+
+  await checkShards({ redis, keys, shards, onWaiting: (error) => telemetry.fault('redis', error, {}) });
+  await waitForRedis(() => directory.start(), (error) => telemetry.fault('redis', error, {}));
+  directory.onChange(({ name }) => engine.providerChanged(name));
+  await subscriber.subscribe(keys.fleetChanged, keys.gateChanged);
+  const fleetLoop = loop(() => fleet.tick());
+  subscriber.on('message', (channel: string, message: string) => {
+    const shard = bells.get(channel);
+    if (shard !== undefined) engine.ring(shard, message);
+    else if (channel === keys.gateChanged) engine.gateChanged(message);
+    else if (channel === keys.fleetChanged && message !== id) fleetLoop.wake();
+  });
+  // Bells may have rung while the subscription was down; a renewal tells what is ready.
+  subscriber.on('ready', () => fleetLoop.wake());
+  loop(async () => {
+    fleet.forget(engine.dropExpired(leaseTtlMs * 0.1));
+    return leaseCheckMs;
+  });
+  loop(async () => {
+    await directory.tick();
+    return providersCheckMs;
+  });
+  loop(async () => {
+    await sweep();
+    return sweepMs;
+  });
+
+  const health: HealthServer = await startHealthServer(
+    {
+      metrics,
+      collect: () => {
+        metrics.shardsOwned.set(fleet.shardsOwned);
+        metrics.heldEntries.set(engine.held.entries);
+        metrics.heldBytes.set(engine.held.bytes);
+        for (const [provider, calls] of engine.callsInFlight) metrics.callsInFlight.set({ provider: metrics.providerLabel(provider) }, calls);
+      },
+      whyNotReady: () => (redis.status === 'ready' ? undefined : 'Redis cannot be reached'),
+    },
+    { host: settings.host, port: settings.metricsPort },
+  );
+
+  const drain = async () => {
+    const deadline = now() + settings.drainMs;
+    while (now() < deadline) {
+      if (await fleet.leave()) return;
+      await new Promise((resolve) => setTimeout(resolve, drainCheckMs));
+    }
+    log.warn('the drain time is over: calls in flight are cut');
+    await fleet.abandon();
+  };
+
+  return {
+    id,
+    healthPort: health.port,
+    async stop() {
+      await drain().catch((error) => telemetry.fault('redis', error, {}));
+      await Promise.all(loops.map((each) => each.stop()));
+      await directory.stop();
+      await engine.close();
+      await health.close();
+      metrics.close();
+      await Promise.all([disconnectRedis(redis), disconnectRedis(subscriber)]);
+    },
+  };
+}
+
+/** Redis's clock as of the last answer that told it; this machine's until then. */
+function createRedisClock() {
+  let offsetMs = 0;
+  return {
+    now: () => Date.now() + offsetMs,
+    learn(ms: number) {
+      offsetMs = ms - Date.now();
+    },
+  };
+}
+
+async function waitForRedis(attempt: () => Promise<void>, onError: (error: unknown) => void): Promise<void> {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      onError(error);
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+    }
+  }
+}

@@ -1,0 +1,82 @@
+/** `npm start` as its reader meets it: a first sync, a worker killed, a clean end, and the data still there. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { guardChild } from '../../scripts/child-guard.mjs';
+import { freePort } from '../../scripts/free-port.mjs';
+import { eventually } from '../support/eventually.ts';
+
+const script = fileURLToPath(new URL('../../scripts/start.mjs', import.meta.url));
+const slow = 90_000;
+let state = '';
+beforeAll(async () => {
+  state = await mkdtemp(join(tmpdir(), 'sluice-start-'));
+});
+afterAll(() => rm(state, { recursive: true, force: true }));
+
+async function startSluice(port: number) {
+  expect(inject('buildFailure')).toBe('');
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], PORT: String(port) };
+  const child = spawn(process.execPath, [script, '--state', state], { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const release = guardChild(child.pid as number, { signal: 'TERM' });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  void ended.then(release);
+  return { child, ended, output: () => output, url: `http://127.0.0.1:${port}` };
+}
+
+/** Up, or ended because it could not be; then what it said is in the failure. */
+async function untilUp(sluice: Awaited<ReturnType<typeof startSluice>>) {
+  const isUp = () => sluice.output().includes('Ctrl-C stops it all');
+  await eventually(() => isUp() || sluice.child.exitCode !== null, { timeoutMs: slow });
+  expect(sluice.output()).toContain('Ctrl-C stops it all');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test('one command brings up a service that syncs, survives a killed worker, ends cleanly and keeps its data', {
+  timeout: 2 * slow,
+}, async () => {
+  const port = await freePort();
+  const first = await startSluice(port);
+  await untilUp(first);
+  expect(first.output()).toContain('succeeded after 1 attempt');
+  expect((await stat(join(state, 'encryption.key'))).mode & 0o777).toBe(0o600);
+
+  const workers = [...first.output().matchAll(/worker \d+ {3}pid (\d+)/g)].map((match) => Number(match[1]));
+  expect(workers).toHaveLength(2);
+  process.kill(workers[0] as number, 'SIGKILL');
+  await eventually(() => /worker 1: pid \d+/.test(first.output()));
+  const answer = await fetch(`${first.url}/sync`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ operation: 'update', provider: 'demo', record_id: 'ada', data: { city: 'London' } }),
+  });
+  const { operation_id: operationId } = (await answer.json()) as { operation_id: string };
+  const statusOf = async (url: string) => (await (await fetch(`${url}/sync/status/${operationId}`)).json()) as { status: string };
+  await eventually(async () => (await statusOf(first.url)).status === 'succeeded', { timeoutMs: slow });
+
+  const redisPid = JSON.parse(await readFile(join(state, 'redis/process.json'), 'utf8')).pid as number;
+  first.child.kill('SIGTERM');
+  expect(await first.ended).toBe(0);
+  expect([redisPid, ...workers].filter(isAlive)).toEqual([]);
+
+  const second = await startSluice(port);
+  await eventually(() => second.output().includes('Ctrl-C stops it all') || Promise.reject(new Error(second.output())), {
+    timeoutMs: slow,
+  });
+  expect((await statusOf(second.url)).status).toBe('succeeded');
+  second.child.kill('SIGINT');
+  expect(await second.ended).toBe(0);
+});

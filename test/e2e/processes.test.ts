@@ -1,0 +1,45 @@
+/** The three processes together, as they are deployed: a change goes through, and each ends in good order when it is told to. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type ServiceProcess, startApi, startSimulator, startWorker, stopAll } from '../support/processes.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+
+let redis: RedisServer;
+const started: ServiceProcess[] = [];
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(async () => {
+  await stopAll(started);
+  await redis.stop();
+});
+
+async function send(method: string, url: string, body?: unknown) {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(url, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
+  return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
+}
+
+test('a change that the API takes reaches the provider through a worker, and SIGTERM ends each process with code 0', async () => {
+  const [simulator, worker, api] = await Promise.all([
+    startSimulator(),
+    startWorker({ redisUrl: redis.url }),
+    startApi({ redisUrl: redis.url }),
+  ]);
+  started.push(simulator, worker, api);
+  expect(await send('POST', `${api.url}/providers`, { name: 'crm', kind: 'http', base_url: simulator.url })).toMatchObject({ status: 201 });
+  const change = { operation: 'upsert', provider: 'crm', record_id: '1', data: { city: 'London' } };
+  const accepted = await send('POST', `${api.url}/sync`, change);
+  expect(accepted.status).toBe(202);
+  const { json } = await send('GET', `${api.url}${accepted.json['status_url']}?wait=20`);
+  expect(json).toMatchObject({ status: 'succeeded', attempts: 1 });
+  const { json: held } = await send('GET', `${simulator.url}/_control/records`);
+  expect(held['records']).toEqual({ 'contact/1': { city: 'London' } });
+
+  const ends = await Promise.all(started.map((process) => process.stop()));
+  expect(ends).toEqual(started.map(() => ({ code: 0, signal: null })));
+});
+
+test('a setting that does not parse stops a process at its start, and it says which', async () => {
+  const start = startApi({ redisUrl: redis.url, env: { SLUICE_SHARDS: 'many' } });
+  await expect(start).rejects.toThrow('SLUICE_SHARDS');
+});

@@ -1,0 +1,260 @@
+/** A worker's engine on a real Redis with a provider that a test plays itself: everything but processes and HTTP. */
+import { performance } from 'node:perf_hooks';
+import type { Change, OperationKind } from '../../src/shared/domain/operation.ts';
+import { parseOperationId } from '../../src/shared/domain/operation.ts';
+import { createGate } from '../../src/shared/gate/gate.ts';
+import type { ProviderConfig } from '../../src/shared/providers/config.ts';
+import { createBacklogReader } from '../../src/shared/queue/backlog.ts';
+import { createBacklogGuard } from '../../src/shared/queue/backlog-guard.ts';
+import { createQueueReader } from '../../src/shared/queue/claim.ts';
+import { createDeadLetters } from '../../src/shared/queue/dead-letters.ts';
+import { createLeases } from '../../src/shared/queue/leases.ts';
+import { createRecordHasher } from '../../src/shared/queue/record-key.ts';
+import { createSettle } from '../../src/shared/queue/settle.ts';
+import { createStatusReader } from '../../src/shared/queue/status.ts';
+import { createSubmit } from '../../src/shared/queue/submit.ts';
+import { connectRedis, disconnectRedis, type RedisClient } from '../../src/shared/redis/connection.ts';
+import { createKeys, type Keys } from '../../src/shared/redis/keys.ts';
+import { Engine, type Telemetry } from '../../src/worker/engine/engine.ts';
+import { Fleet } from '../../src/worker/fleet/fleet.ts';
+import type { Call, CallOutcome, ProviderAdapter } from '../../src/worker/providers/provider.ts';
+import { type Loop, startLoop } from '../../src/worker/supervisor.ts';
+
+export type Answering = (calls: readonly Call[]) => Promise<readonly CallOutcome[]> | readonly CallOutcome[];
+
+/** A provider configuration with nothing in the way; a test says what it is about. */
+export function providerConfig(part: Partial<ProviderConfig> = {}): ProviderConfig {
+  return {
+    name: 'crm',
+    kind: 'http',
+    baseUrl: 'http://127.0.0.1:1',
+    auth: { type: 'none' },
+    limits: [],
+    maxConcurrency: 50,
+    timeoutMs: 10_000,
+    retry: { maxAttempts: 8, baseMs: 1, maxMs: 5, maxAgeMs: 86_400_000 },
+    breaker: { failureRate: 1, minCalls: 1_000_000, windowMs: 10_000, openMs: 1_000 },
+    batch: undefined,
+    coalesce: true,
+    conflict: 'record',
+    mapping: undefined,
+    unknownFields: 'pass',
+    schema: undefined,
+    endpoints: undefined,
+    isPaused: false,
+    version: 1,
+    ...part,
+  };
+}
+
+/** An adapter whose answers a test gives; `cut` calls end as ambiguous. */
+export function playedAdapter(answer: Answering, maxBatch = 1): ProviderAdapter {
+  return {
+    maxBatch,
+    batchWaitMs: 5,
+    canShareBatch: () => true,
+    prepare: (call) => ({ status: 'prepared', prepared: { call, body: undefined } }),
+    send(prepared, guard, done) {
+      let isDone = false;
+      const end = (outcomes: readonly CallOutcome[]) => {
+        if (isDone) return;
+        isDone = true;
+        done(outcomes);
+      };
+      const calls = prepared.map(({ call }) => call);
+      setImmediate(() => {
+        if (isDone) return;
+        if (!guard.mayStart()) return end(calls.map(() => ({ status: 'unsent', reason: 'guard' })));
+        Promise.resolve(answer(calls)).then(end);
+      });
+      const cut = { status: 'failed', error: { kind: 'ambiguous', code: 'cut', message: 'cut' } } as const;
+      return { abort: () => end(calls.map(() => cut)) };
+    },
+    close: async () => {},
+  };
+}
+
+export const accepted: CallOutcome = { status: 'accepted' };
+export const failed = (
+  kind: 'transient' | 'invalid' | 'ambiguous' | 'rate_limited' | 'gone' | 'conflict',
+  extra: object = {},
+): CallOutcome => ({
+  status: 'failed',
+  error: { kind, code: kind, message: `the provider answered ${kind}`, ...extra },
+});
+
+export interface Bench {
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly shards: number;
+  readonly submit: ReturnType<typeof createSubmit>;
+  readonly status: ReturnType<typeof createStatusReader>;
+  readonly deadLetters: ReturnType<typeof createDeadLetters>;
+  readonly backlog: ReturnType<typeof createBacklogReader>;
+  readonly hasher: Awaited<ReturnType<typeof createRecordHasher>>;
+  /** Submits one change to provider `crm`; answers with its operation id. */
+  send(change: Partial<Change> & { kind: OperationKind; recordId: string }): Promise<string>;
+  stateOf(operationId: string): Promise<string | undefined>;
+  startWorker(options: WorkerOptions): PlayedWorker;
+  stop(): Promise<void>;
+}
+
+export interface WorkerOptions {
+  readonly id?: string;
+  readonly answer: Answering;
+  readonly config?: ProviderConfig;
+  readonly configs?: readonly ProviderConfig[];
+  readonly maxBatch?: number;
+  readonly window?: number;
+  readonly leaseTtlMs?: number;
+}
+
+export interface PlayedWorker {
+  readonly engine: Engine;
+  readonly fleet: Fleet;
+  readonly faults: unknown[];
+  /** Ends it as a crash does: nothing is released, nothing settled. */
+  crash(): void;
+  stop(): Promise<void>;
+}
+
+export async function startBench(
+  url: string,
+  prefix: string,
+  options: { shards?: number; maxBacklog?: number; statusTtlMs?: number } = {},
+): Promise<Bench> {
+  const { shards = 4, maxBacklog = 1_000_000, statusTtlMs = 3_600_000 } = options;
+  const redis = connectRedis(url, { name: 'test' });
+  const keys = createKeys(prefix);
+  const hasher = await createRecordHasher();
+  const backlog = createBacklogReader({ redis, keys, shards });
+  const guard = createBacklogGuard({ maxBacklog, maxDeadLetters: 100_000, readCounts: backlog.readCounts, now: () => performance.now() });
+  const submit = createSubmit({ redis, keys, shards, hasher, guard, idempotencyTtlMs: 60_000 });
+  const status = createStatusReader({ redis, keys, shards });
+  const running = new Set<PlayedWorker>();
+  let workers = 0;
+  return {
+    redis,
+    keys,
+    shards,
+    submit,
+    status,
+    hasher,
+    backlog,
+    deadLetters: createDeadLetters({ redis, keys, shards }),
+    async send(change) {
+      const whole: Change = {
+        provider: 'crm',
+        tenant: 'default',
+        entity: 'contact',
+        timestampMs: Date.now(),
+        source: 'api',
+        dataJson: undefined,
+        ...change,
+      };
+      const [submitted] = await submit([{ change: whole }]);
+      if (submitted?.status !== 'queued') throw new Error(`not queued: ${JSON.stringify(submitted)}`);
+      return submitted.operationId;
+    },
+    async stateOf(operationId) {
+      const place = parseOperationId(operationId);
+      return place && (await status.read(place))?.status;
+    },
+    startWorker(workerOptions) {
+      workers += 1;
+      const worker = startWorker({ url, redis, keys, shards, hasher, statusTtlMs }, { id: `w${workers}`, ...workerOptions });
+      running.add(worker);
+      return worker;
+    },
+    async stop() {
+      for (const worker of running) await worker.stop();
+      await disconnectRedis(redis);
+    },
+  };
+}
+
+type WorkerDeps = Pick<Bench, 'redis' | 'keys' | 'shards' | 'hasher'> & { url: string; statusTtlMs: number };
+
+function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDeps, options: WorkerOptions & { id: string }): PlayedWorker {
+  const { id, answer, maxBatch = 1, window = 512, leaseTtlMs = 10_000 } = options;
+  const configs = new Map((options.configs ?? [options.config ?? providerConfig()]).map((config) => [config.name, config]));
+  const faults: unknown[] = [];
+  const subscriber = connectRedis(url, { name: 'test-subscriber' });
+  const reader = createQueueReader({ redis, keys, workerId: id });
+  const now = () => performance.now();
+  let hasCrashed = false;
+  const engine = new Engine({
+    reader,
+    settle: createSettle({ redis, keys, workerId: id, statusTtlMs }),
+    gate: createGate({ redis, keys, workerId: id, holdTtlMs: leaseTtlMs }),
+    telemetry: silentTelemetry(faults),
+    findProvider: (name) => configs.get(name),
+    createAdapter: () => playedAdapter((calls) => (hasCrashed ? new Promise<never>(() => {}) : answer(calls)), maxBatch),
+    canKeepAdapter: () => true,
+    limits: { window, windowBytes: 64 * 1024 * 1024, historyEntries: 1_000, historyBytes: 1024 * 1024, leaseTtlMs },
+    now,
+    redisNow: Date.now,
+    learnRedisNow: () => {},
+    random: Math.random,
+  });
+  const fleet = new Fleet({
+    leases: createLeases({ redis, keys, shards }),
+    reader,
+    holder: engine,
+    workerId: id,
+    shards,
+    leaseTtlMs,
+    info: {},
+    hash: (text) => hasher.shardOfText(text, 2 ** 32),
+    now,
+    listen: async (shard) => void (await subscriber.subscribe(keys.bell(shard))),
+    unlisten: async (shard) => void (await subscriber.unsubscribe(keys.bell(shard))),
+    onChange: () => {},
+  });
+  const bells = new Map(Array.from({ length: shards }, (_, shard) => [keys.bell(shard), shard]));
+  let loop: Loop | undefined;
+  subscriber.on('message', (channel: string, message: string) => {
+    if (hasCrashed) return;
+    if (channel === keys.gateChanged) engine.gateChanged(message);
+    else if (channel === keys.fleetChanged) loop?.wake();
+    else engine.ring(bells.get(channel) as number, message);
+  });
+  void subscriber.subscribe(keys.gateChanged, keys.fleetChanged).then(() => {
+    loop = startLoop({ tick: () => fleet.tick(), onError: (error) => void faults.push(error), retryMs: 100 });
+  });
+  const crash = () => {
+    hasCrashed = true;
+    void loop?.stop();
+    for (let shard = 0; shard < shards; shard++) engine.dropShard(shard);
+    void engine.close();
+    subscriber.disconnect();
+  };
+  return {
+    engine,
+    fleet,
+    faults,
+    crash,
+    async stop() {
+      if (hasCrashed) return;
+      const deadline = now() + 5_000;
+      while (!(await fleet.leave()) && now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+      hasCrashed = true;
+      await loop?.stop();
+      await engine.close();
+      await disconnectRedis(subscriber);
+    },
+  };
+}
+
+function silentTelemetry(faults: unknown[]): Telemetry {
+  return {
+    final: () => {},
+    called: () => {},
+    retried: () => {},
+    granted: () => {},
+    paused: () => {},
+    claimed: () => {},
+    settled: () => {},
+    fault: (_kind, error) => void faults.push(error),
+  };
+}
