@@ -85,13 +85,6 @@ export function superviseProcess({ name, script, cwd, env, print }) {
   };
 }
 
-const levels = new Map([
-  [30, 'info'],
-  [40, 'warning'],
-  [50, 'error'],
-  [60, 'fatal'],
-]);
-
 /**
  * @param {string} line a JSON log entry, or anything else
  */
@@ -100,7 +93,7 @@ function readable(line) {
     const entry = JSON.parse(line);
     if (typeof entry?.msg !== 'string') return line;
     const cause = entry.err?.message ?? entry.error?.message;
-    return `${levels.get(entry.level) ?? ''} ${entry.msg}${cause && cause !== entry.msg ? `: ${cause}` : ''}`.trim();
+    return `${entry.level === 'info' ? '' : (entry.level ?? '')} ${entry.msg}${cause && cause !== entry.msg ? `: ${cause}` : ''}`.trim();
   } catch {
     return line;
   }

@@ -107,7 +107,8 @@ function withHeaderKey(operation: OperationInput, headerKey: string, request: In
   return problem('invalid', { errors: [{ path: 'idempotency_key', message: 'differs from the header Idempotency-Key' }] });
 }
 
-function settleProvider(deps: IngestDeps, checked: Checked): Exclude<Checked, { status: 'unknown_provider' }> | Checked {
+/** The second look at a provider, after Redis was asked. */
+function settleProvider(deps: IngestDeps, checked: Checked): Checked {
   if (checked.status !== 'unknown_provider' || deps.providers.has(checked.operation.change.provider)) return checked;
   return {
     status: 'refused',

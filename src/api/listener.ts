@@ -96,16 +96,15 @@ function collect(incoming: IncomingMessage, collector: BodyCollector, done: (bod
 function write(incoming: IncomingMessage, outgoing: ServerResponse, { status, headers, body }: Reply, requestId: string): void {
   headers['content-length'] = String(Buffer.byteLength(body));
   headers['x-request-id'] = requestId;
-  const isBodyRead = incoming.complete;
-  if (!isBodyRead) headers['connection'] = 'close';
   outgoing.writeHead(status, headers);
   outgoing.end(body);
-  if (!isBodyRead) drain(incoming);
+  if (!incoming.complete) drain(incoming);
 }
 
-/** Reads on and throws away; closing at once would reset the connection before the answer is read. */
+/** Reads on and throws away for a while; closing at once would reset the connection before its sender has read the answer. */
 function drain(incoming: IncomingMessage): void {
-  const timer = setTimeout(() => incoming.destroy(), drainMs);
+  const timer = setTimeout(() => incoming.socket.destroy(), drainMs);
+  incoming.once('end', () => clearTimeout(timer));
   incoming.once('close', () => clearTimeout(timer));
   incoming.resume();
 }

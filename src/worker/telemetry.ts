@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { formatOperationId } from '../shared/domain/operation.ts';
 import type { FinalSettlement } from '../shared/queue/settle.ts';
 import type { BoundCounter, Metrics } from '../shared/telemetry/metrics.ts';
-import type { Telemetry } from './engine/engine.ts';
+import type { Telemetry } from './engine/engine-deps.ts';
 
 /** So often at most the same kind of fault is written to the log, milliseconds: an outage is one line a second, not one a call. */
 const faultLogMs = 1_000;

@@ -13,9 +13,9 @@ import { createProviderDirectory } from '../shared/providers/follow.ts';
 import { createProviderKinds } from '../shared/providers/kinds.ts';
 import { createSealer } from '../shared/providers/seal.ts';
 import { createProviderStore } from '../shared/providers/store.ts';
-import { createQueueReader } from '../shared/queue/claim.ts';
+import { createQueueReader, type QueueReader } from '../shared/queue/claim.ts';
 import { createLeases } from '../shared/queue/leases.ts';
-import { createRecordHasher } from '../shared/queue/record-key.ts';
+import { createRecordHasher, type RecordHasher } from '../shared/queue/record-key.ts';
 import { createSettle } from '../shared/queue/settle.ts';
 import { connectRedis, disconnectRedis } from '../shared/redis/connection.ts';
 import { createKeys } from '../shared/redis/keys.ts';
@@ -23,7 +23,7 @@ import { checkShards } from '../shared/redis/shard-count.ts';
 import { countCommands, createMetrics } from '../shared/telemetry/metrics.ts';
 import { Engine } from './engine/engine.ts';
 import { Fleet } from './fleet/fleet.ts';
-import { type HealthServer, startHealthServer } from './health-server.ts';
+import { type HealthDeps, startHealthServer } from './health-server.ts';
 import { canKeepAdapter, createAdapter } from './providers/registry.ts';
 import { type Loop, startLoop } from './supervisor.ts';
 import { createTelemetry } from './telemetry.ts';
@@ -41,27 +41,27 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-export async function startWorker(settings: Settings, log: Logger): Promise<Worker> {
+/** What a worker is made of; every part is given what it needs, nothing finds anything by itself. */
+function assemble(settings: Settings, log: Logger) {
   const id = `${hostname().slice(0, 40)}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const keys = createKeys(settings.keyPrefix ?? '');
   const { shards, leaseTtlMs } = settings;
+  // A command may not hang for longer than a lease can wait.
   const redis = connectRedis(settings.redisUrl, { name: 'worker', commandTimeoutMs: Math.max(1_000, Math.min(5_000, leaseTtlMs / 2)) });
   const subscriber = connectRedis(settings.redisUrl, { name: 'worker-subscriber' });
   const metrics = createMetrics();
   countCommands(redis, metrics.boundCounter(metrics.redisCommands, {}));
   const now = () => performance.now();
-  const redisClock = createRedisClock();
   const telemetry = createTelemetry({ metrics, log, now });
-  const hasher = await createRecordHasher();
 
   const sealer = createSealer(settings.encryptionKey);
   const network = { allowPrivateNetworks: settings.allowPrivateNetworks };
   const store = createProviderStore({ redis, keys, sealer, kinds: createProviderKinds(), network, now: Date.now });
   const directory = createProviderDirectory({ store, subscriber, keys });
+  const adapterDeps = { redis, keys, sealer, network, resolve: lookupAll, clock: { nowMs: Date.now, monotonicMs: now }, createId: randomUUID };
 
-  const adapterDeps = { redis, keys, sealer, network, resolve: (name: string) => lookup(name, { all: true }), clock: { nowMs: Date.now, monotonicMs: now }, createId: randomUUID };
-  const leases = createLeases({ redis, keys, shards });
   const reader = createQueueReader({ redis, keys, workerId: id });
+  const redisClock = createRedisClock();
   const engine = new Engine({
     reader,
     settle: createSettle({ redis, keys, workerId: id, statusTtlMs: settings.statusTtlMs }),
@@ -70,25 +70,26 @@ export async function startWorker(settings: Settings, log: Logger): Promise<Work
     findProvider: (name) => directory.get(name),
     createAdapter: (config) => createAdapter(config, adapterDeps),
     canKeepAdapter,
-    limits: {
-      window: settings.window,
-      windowBytes: settings.windowBytes,
-      historyEntries: settings.historyEntries,
-      historyBytes: settings.historyBytes,
-      leaseTtlMs,
-    },
+    limits: settings,
     now,
     redisNow: redisClock.now,
     learnRedisNow: redisClock.learn,
     random: Math.random,
   });
-  const fleet = new Fleet({
+  const leases = createLeases({ redis, keys, shards });
+  return { id, keys, redis, subscriber, metrics, now, telemetry, directory, reader, engine, leases };
+}
+
+type Parts = ReturnType<typeof assemble>;
+
+function createFleet({ id, keys, subscriber, metrics, now, reader, engine, leases }: Parts, settings: Settings, log: Logger, hasher: RecordHasher): Fleet {
+  return new Fleet({
     leases,
     reader,
     holder: engine,
     workerId: id,
-    shards,
-    leaseTtlMs,
+    shards: settings.shards,
+    leaseTtlMs: settings.leaseTtlMs,
     info: { host: hostname(), pid: process.pid, started_at: new Date().toISOString() },
     hash: (text) => hasher.shardOfText(text, 2 ** 32),
     now,
@@ -99,84 +100,30 @@ export async function startWorker(settings: Settings, log: Logger): Promise<Work
       log.debug({ shard, change }, 'lease');
     },
   });
+}
 
-  const bells = new Map(Array.from({ length: shards }, (_, shard) => [keys.bell(shard), shard]));
-  const loops: Loop[] = [];
-  const loop = (tick: () => Promise<number>) => {
-    const started = startLoop({ tick, onError: (error) => telemetry.fault('redis', error, {}), retryMs });
-    loops.push(started);
-    return started;
-  };
-  const leaseCheckMs = Math.max(10, leaseTtlMs / 20);
+/** Waits for Redis, then runs until it is stopped. Throws `ShardCountMismatch`. */
+export async function startWorker(settings: Settings, log: Logger): Promise<Worker> {
+  const parts = assemble(settings, log);
+  const { id, keys, redis, subscriber, metrics, telemetry, directory, engine } = parts;
+  const onRedisError = (error: unknown) => telemetry.fault('redis', error, {});
+  const fleet = createFleet(parts, settings, log, await createRecordHasher());
+  const health = await startHealthServer(healthOf(parts, fleet), { host: settings.host, port: settings.metricsPort });
 
-  const sweep = async () => {
-    engine.shrinkWindows();
-    for (let shard = 0; shard < shards; shard++) {
-      const held = fleet.owns(shard);
-      if (!held) continue;
-      for (const queue of await reader.queuesOf(shard)) {
-        const isKept = await reader.sweep({ shard, epoch: held.epoch }, queue, settings.statusTtlMs);
-        if (!isKept) engine.forgetQueue(shard, queue);
-      }
-    }
-  };
-
-  await checkShards({ redis, keys, shards, onWaiting: (error) => telemetry.fault('redis', error, {}) });
-  await waitForRedis(() => directory.start(), (error) => telemetry.fault('redis', error, {}));
+  await checkShards({ redis, keys, shards: settings.shards, onWaiting: onRedisError });
+  await repeatUntilDone(async () => {
+    await directory.start();
+    await subscriber.subscribe(keys.fleetChanged, keys.gateChanged);
+  }, onRedisError);
   directory.onChange(({ name }) => engine.providerChanged(name));
-  await subscriber.subscribe(keys.fleetChanged, keys.gateChanged);
-  const fleetLoop = loop(() => fleet.tick());
-  subscriber.on('message', (channel: string, message: string) => {
-    const shard = bells.get(channel);
-    if (shard !== undefined) engine.ring(shard, message);
-    else if (channel === keys.gateChanged) engine.gateChanged(message);
-    else if (channel === keys.fleetChanged && message !== id) fleetLoop.wake();
-  });
-  // Bells may have rung while the subscription was down; a renewal tells what is ready.
-  subscriber.on('ready', () => fleetLoop.wake());
-  loop(async () => {
-    fleet.forget(engine.dropExpired(leaseTtlMs * 0.1));
-    return leaseCheckMs;
-  });
-  loop(async () => {
-    await directory.tick();
-    return providersCheckMs;
-  });
-  loop(async () => {
-    await sweep();
-    return sweepMs;
-  });
-
-  const health: HealthServer = await startHealthServer(
-    {
-      metrics,
-      collect: () => {
-        metrics.shardsOwned.set(fleet.shardsOwned);
-        metrics.heldEntries.set(engine.held.entries);
-        metrics.heldBytes.set(engine.held.bytes);
-        for (const [provider, calls] of engine.callsInFlight) metrics.callsInFlight.set({ provider: metrics.providerLabel(provider) }, calls);
-      },
-      whyNotReady: () => (redis.status === 'ready' ? undefined : 'Redis cannot be reached'),
-    },
-    { host: settings.host, port: settings.metricsPort },
-  );
-
-  const drain = async () => {
-    const deadline = now() + settings.drainMs;
-    while (now() < deadline) {
-      if (await fleet.leave()) return;
-      await new Promise((resolve) => setTimeout(resolve, drainCheckMs));
-    }
-    log.warn('the drain time is over: calls in flight are cut');
-    await fleet.abandon();
-  };
+  const loops = startLoops(parts, fleet, settings);
 
   return {
     id,
     healthPort: health.port,
     async stop() {
-      await drain().catch((error) => telemetry.fault('redis', error, {}));
-      await Promise.all(loops.map((each) => each.stop()));
+      await drain(fleet, settings.drainMs, log).catch(onRedisError);
+      await Promise.all(loops.map((loop) => loop.stop()));
       await directory.stop();
       await engine.close();
       await health.close();
@@ -185,6 +132,69 @@ export async function startWorker(settings: Settings, log: Logger): Promise<Work
     },
   };
 }
+
+function startLoops({ id, keys, subscriber, telemetry, directory, engine, reader }: Parts, fleet: Fleet, settings: Settings): Loop[] {
+  const { shards, leaseTtlMs, statusTtlMs } = settings;
+  const every = (ms: number, round: () => Promise<void> | void) => startLoop({ tick: async () => (await round(), ms), onError, retryMs });
+  const onError = (error: unknown) => telemetry.fault('redis', error, {});
+  const fleetLoop = startLoop({ tick: () => fleet.tick(), onError, retryMs });
+
+  const bells = new Map(Array.from({ length: shards }, (_, shard) => [keys.bell(shard), shard]));
+  subscriber.on('message', (channel: string, message: string) => {
+    const shard = bells.get(channel);
+    if (shard !== undefined) engine.ring(shard, message);
+    else if (channel === keys.gateChanged) engine.gateChanged(message);
+    else if (channel === keys.fleetChanged && message !== id) fleetLoop.wake();
+  });
+  // Bells may have rung while the subscription was down; a renewal tells what is ready.
+  subscriber.on('ready', () => fleetLoop.wake());
+
+  return [
+    fleetLoop,
+    every(Math.max(10, leaseTtlMs / 20), () => fleet.forget(engine.dropExpired(leaseTtlMs * 0.1))),
+    every(providersCheckMs, async () => void (await directory.tick())),
+    every(sweepMs, () => sweep(reader, engine, fleet, { shards, statusTtlMs })),
+  ];
+}
+
+/** Drops old history and queues that nobody uses any more. */
+async function sweep(reader: QueueReader, engine: Engine, fleet: Fleet, { shards, statusTtlMs }: { shards: number; statusTtlMs: number }): Promise<void> {
+  engine.shrinkWindows();
+  for (let shard = 0; shard < shards; shard++) {
+    const held = fleet.owns(shard);
+    if (!held) continue;
+    for (const queue of await reader.queuesOf(shard)) {
+      const isKept = await reader.sweep({ shard, epoch: held.epoch }, queue, statusTtlMs);
+      if (!isKept) engine.forgetQueue(shard, queue);
+    }
+  }
+}
+
+function healthOf({ metrics, engine, redis }: Parts, fleet: Fleet): HealthDeps {
+  return {
+    metrics,
+    collect() {
+      metrics.shardsOwned.set(fleet.shardsOwned);
+      metrics.heldEntries.set(engine.held.entries);
+      metrics.heldBytes.set(engine.held.bytes);
+      for (const [provider, calls] of engine.callsInFlight) metrics.callsInFlight.set({ provider: metrics.providerLabel(provider) }, calls);
+    },
+    whyNotReady: () => (redis.status === 'ready' ? undefined : 'Redis cannot be reached'),
+  };
+}
+
+/** Waits for what is in flight, up to `drainMs`; what is left then is cut. */
+async function drain(fleet: Fleet, drainMs: number, log: Logger): Promise<void> {
+  const deadline = performance.now() + drainMs;
+  while (performance.now() < deadline) {
+    if (await fleet.leave()) return;
+    await new Promise((resolve) => setTimeout(resolve, drainCheckMs));
+  }
+  log.warn('the drain time is over: calls in flight are cut');
+  await fleet.abandon();
+}
+
+const lookupAll = (name: string) => lookup(name, { all: true });
 
 /** Redis's clock as of the last answer that told it; this machine's until then. */
 function createRedisClock() {
@@ -197,7 +207,7 @@ function createRedisClock() {
   };
 }
 
-async function waitForRedis(attempt: () => Promise<void>, onError: (error: unknown) => void): Promise<void> {
+async function repeatUntilDone(attempt: () => Promise<void>, onError: (error: unknown) => void): Promise<void> {
   for (;;) {
     try {
       return await attempt();

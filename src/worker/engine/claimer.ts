@@ -5,8 +5,6 @@
 import type { Claimed, ClaimRequest, QueueReader } from '../../shared/queue/claim.ts';
 import { minWindow, type QueueState } from './shard-state.ts';
 
-/** What one entry costs in a worker's memory beside its data, roughly, bytes: objects and strings of Held and Lane. */
-export const entryOverheadBytes = 600;
 /** A queue may always hold so many entries, so that no neighbour's flood shuts it out. */
 const guaranteedEntries = 8;
 /** Entries that wait behind others of their record take no part in the window; this bounds them. */

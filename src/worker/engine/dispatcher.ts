@@ -14,7 +14,18 @@ import type { Held, Lane } from './lane.ts';
 import type { PermitStock } from './permit-stock.ts';
 import { ReadyLanes } from './ready-lanes.ts';
 
-export interface DispatcherDeps {
+/** What a dispatcher tells. */
+export interface DispatcherEvents {
+  /** The group cannot be called as it is: its provider was not asked. */
+  onRefused(lane: Lane, length: number, error: ProviderError): void;
+  /** The shard's lease has too little left for a call. */
+  onTooLate(lane: Lane): void;
+  /** These must be written down before their call. */
+  onMark(lane: Lane, length: number): void;
+  onEnd(call: CallUnderWay, outcomes: readonly CallOutcome[]): void;
+}
+
+export interface DispatcherDeps extends DispatcherEvents {
   /** Undefined for a kind that this worker does not know: its lanes wait for one that does. */
   createAdapter(config: ProviderConfig): ProviderAdapter | undefined;
   /** Whether the adapter of one configuration serves the other, too: then its connections are kept. */
@@ -24,13 +35,6 @@ export interface DispatcherDeps {
   now(): number;
   /** No call starts when its lease has less than this left. */
   readonly startMarginMs: number;
-  /** The group cannot be called as it is: its provider was not asked. */
-  onRefused(lane: Lane, length: number, error: ProviderError): void;
-  /** The shard's lease has too little left for a call. */
-  onTooLate(lane: Lane): void;
-  /** These must be written down before their call. */
-  onMark(lane: Lane, length: number): void;
-  onEnd(call: CallUnderWay, outcomes: readonly CallOutcome[]): void;
 }
 
 interface Adapter {

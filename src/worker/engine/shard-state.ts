@@ -37,8 +37,8 @@ export class QueueState {
   readonly tenant: string;
   /** By record digest. */
   readonly lanes = new Map<string, Lane>();
-  /** Ranks of the entries read and not final. */
-  readonly held = new Set<number>();
+  /** Entries read and not final: rank to bytes. */
+  readonly held = new Map<number, number>();
   /** Lanes that wait for a retry: they do not count against the window, so that a stuck record stops no other. */
   parked = 0;
   /** Lanes the queue may keep busy; doubles while they are used up quickly. */

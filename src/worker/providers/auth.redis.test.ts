@@ -228,7 +228,7 @@ describe('a token endpoint', () => {
     expect(await send(adapter)).toEqual(accepted);
   });
 
-  it.each([
+  it.each<[string, Answer]>([
     ['fails', { status: 503 }],
     ['is overrun', { status: 429, headers: { 'retry-after': '30' } }],
     ['drops the connection', { drop: true }],

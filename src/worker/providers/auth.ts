@@ -78,7 +78,7 @@ export interface TokenAuthenticationDeps {
 interface Held {
   readonly credentials: Credentials;
   readonly endsAtMs: number;
-  readonly renewAtMs: number;
+  renewAtMs: number;
 }
 
 /** How often a process looks whether another one has fetched the token. */
@@ -88,6 +88,8 @@ const refusalPauseMs = 60_000;
 const unavailablePauseMs = 1_000;
 /** While nothing is accepted, a token is dropped for a 401 no more often than this. */
 const dropEveryMs = 60_000;
+/** Ahead of time there is no hurry: another process may be at it. */
+const renewEveryMs = 1_000;
 /** Fetched anew when a fifth of its life, at most a minute, is left. */
 const marginOf = (lifeMs: number) => Math.min(60_000, lifeMs / 5);
 
@@ -118,7 +120,7 @@ export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authen
         const acquired = await fleet.acquire({ refusedVersion, isAhead });
         if (acquired.status === 'token') return { status: 'obtained', credentials: hold(acquired.token) };
         if (acquired.status === 'fetch') return await fetchAndPublish();
-        // Another process fetches; ahead of time there is no hurry, the old token still serves.
+        // The old token still serves.
         if (isAhead) return { status: 'unavailable', reason: 'another process fetches the token' };
         await delay(Math.min(lookEveryMs, acquired.atMostMs + 1), undefined, { signal: closing.signal });
       }
@@ -164,7 +166,10 @@ export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authen
     if (!held) return undefined;
     const nowMs = monotonicMs();
     if (nowMs >= held.endsAtMs) return undefined;
-    if (nowMs >= held.renewAtMs && !underWay && !isPausing(nowMs)) void begin(true);
+    if (nowMs >= held.renewAtMs && !underWay && !isPausing(nowMs)) {
+      held.renewAtMs = nowMs + renewEveryMs;
+      void begin(true);
+    }
     return held.credentials;
   }
 

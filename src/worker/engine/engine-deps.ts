@@ -1,0 +1,50 @@
+/** What the engine is given from outside. */
+import type { Grant } from '../../shared/gate/acquire.ts';
+import type { ProviderConfig } from '../../shared/providers/config.ts';
+import type { QueueReader } from '../../shared/queue/claim.ts';
+import type { FinalSettlement, Settle } from '../../shared/queue/settle.ts';
+import type { ProviderAdapter } from '../providers/provider.ts';
+import type { Gate } from './permit-stock.ts';
+import type { QueueState } from './shard-state.ts';
+
+export interface Telemetry {
+  final(queue: QueueState, settlement: FinalSettlement): void;
+  called(provider: string, outcome: string, seconds: number): void;
+  retried(provider: string, kind: string): void;
+  granted(provider: string, grant: Grant, asked: number): void;
+  paused(provider: string, reason: string): void;
+  claimed(entries: number): void;
+  settled(operations: number): void;
+  fault(kind: 'redis' | 'bug', error: unknown, context: object): void;
+}
+
+export interface EngineLimits {
+  readonly window: number;
+  readonly windowBytes: number;
+  readonly historyEntries: number;
+  readonly historyBytes: number;
+  readonly leaseTtlMs: number;
+}
+
+export interface EngineDeps {
+  readonly reader: QueueReader;
+  readonly settle: Settle;
+  readonly gate: Gate;
+  readonly telemetry: Telemetry;
+  findProvider(name: string): ProviderConfig | undefined;
+  /** Undefined for a kind that this worker does not know. */
+  createAdapter(config: ProviderConfig): ProviderAdapter | undefined;
+  canKeepAdapter(before: ProviderConfig, after: ProviderConfig): boolean;
+  readonly limits: EngineLimits;
+  /** Monotonic, milliseconds; goes on while the process is frozen. */
+  now(): number;
+  /** Redis's clock as far as it is known, epoch milliseconds. */
+  redisNow(): number;
+  learnRedisNow(ms: number): void;
+  random(): number;
+}
+
+/** Delays that end with the engine. */
+export interface Delays {
+  after(ms: number, run: () => void): void;
+}

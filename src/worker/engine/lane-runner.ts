@@ -1,0 +1,213 @@
+/**
+ * What happens to a lane between its calls: what is stale is dropped, what is next enters the dispatcher, what ended is written, what failed
+ * waits. One place decides; conclude.ts holds the rules.
+ */
+import type { ConflictMode } from '../../shared/domain/conflict.ts';
+import type { ProviderError } from '../../shared/domain/provider-error.ts';
+import type { Trial } from '../../shared/queue/trial.ts';
+import type { CallOutcome } from '../providers/provider.ts';
+import type { Accounts } from './accounts.ts';
+import type { CallUnderWay } from './call-under-way.ts';
+import type { Claimer } from './claimer.ts';
+import { type Circumstances, type Conclusion, concludeAccepted, concludeFailed, finish, giveUp } from './conclude.ts';
+import type { Delays, EngineDeps } from './engine-deps.ts';
+import type { Held, Lane } from './lane.ts';
+import type { Settler } from './settler.ts';
+import type { QueueState } from './shard-state.ts';
+
+/** A bug that stops an operation so many times makes it a dead letter: without an attempt charged, but not for ever. */
+const maxFaults = 5;
+const faultDelayMs = 1_000;
+const retryMs = 100;
+/** A throttled provider that says nothing of how long is left alone for a second. */
+const defaultPauseMs = 1_000;
+/** While the provider's configuration is not known. */
+const patientRetry = { maxAttempts: 100, baseMs: 1_000, maxMs: 60_000, maxAgeMs: Number.MAX_SAFE_INTEGER };
+
+const workerLost: ProviderError = { kind: 'ambiguous', code: 'worker_lost', message: 'a worker died during each of the attempts' };
+const poisoned: ProviderError = { kind: 'invalid', code: 'internal_fault', message: 'a fault of our own stops this operation; see the log' };
+
+export interface LaneRunnerDeps extends Delays, Pick<EngineDeps, 'findProvider' | 'now' | 'random' | 'reader' | 'redisNow' | 'telemetry'> {
+  readonly accounts: Accounts;
+  readonly claimer: Claimer;
+  readonly settler: Settler;
+  onLost(queue: QueueState): void;
+}
+
+export class LaneRunner {
+  readonly #deps: LaneRunnerDeps;
+
+  constructor(deps: LaneRunnerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Starts what can be started at the provider. */
+  pump(provider: string): void {
+    this.#deps.accounts.dispatcherOf(provider).pump();
+  }
+
+  /** What comes next for a lane that nothing is under way for. */
+  goOn(lane: Lane): void {
+    const { queue } = lane;
+    if (!queue.isOpen) return;
+    const config = this.#deps.findProvider(queue.provider);
+    const stale = lane.dropStale(config?.conflict ?? 'record');
+    if (stale.length > 0) this.#deps.settler.add(queue, { finals: stale.map((held) => finish(held, 'stale', this.#deps.redisNow())) });
+    const head = lane.waiting[0];
+    if (!head) {
+      queue.lanes.delete(lane.digest);
+      return;
+    }
+    if (config && head.attempts >= config.retry.maxAttempts) return this.#endHead(lane, workerLost);
+    this.#deps.accounts.dispatcherOf(queue.provider).enter(lane, head.attempts > 0);
+  }
+
+  backOff(lane: Lane, delayMs: number): void {
+    lane.state = 'backoff';
+    lane.dueAt = this.#deps.now() + delayMs;
+    lane.queue.parked++;
+    this.#deps.after(delayMs, () => {
+      lane.queue.parked--;
+      if (!lane.queue.isOpen) return;
+      lane.state = 'idle';
+      this.goOn(lane);
+      this.#deps.accounts.dispatcherOf(lane.queue.provider).pump();
+    });
+    this.#deps.claimer.ask(lane.queue);
+  }
+
+  /** The head becomes a dead letter, without a call. */
+  #endHead(lane: Lane, error: ProviderError): void {
+    const head = lane.waiting.shift() as Held;
+    lane.state = 'settling';
+    this.#deps.settler.add(lane.queue, { finals: [giveUp(head, lane.digest, error, this.#deps.redisNow())], whenWritten: () => this.#continue(lane) });
+  }
+
+  #continue(lane: Lane): void {
+    lane.state = 'idle';
+    this.goOn(lane);
+    this.#deps.accounts.dispatcherOf(lane.queue.provider).pump();
+  }
+
+  end(call: CallUnderWay, outcomes: readonly CallOutcome[]): void {
+    const provider = (call.parts[0] as CallUnderWay['parts'][number]).lane.queue.provider;
+    this.#account(provider, call, outcomes);
+    const refused = outcomes[0];
+    if (call.parts.length > 1 && refused?.status === 'failed' && refused.error.isWholeBatch) {
+      const lanes = call.parts.map(({ lane }) => lane).filter((lane) => !lane.queue.shard.isGone);
+      this.#deps.accounts.dispatcherOf(provider).enterHalves(lanes);
+      return;
+    }
+    call.parts.forEach(({ lane, length }, i) => this.#endPart(lane, length, outcomes[i] as CallOutcome));
+  }
+
+  /** Tells the gate and the metrics; once a call, however many operations it carried. */
+  #account(provider: string, call: CallUnderWay, outcomes: readonly CallOutcome[]): void {
+    const { telemetry, now } = this.#deps;
+    const { stock } = this.#deps.accounts.of(provider);
+    const first = outcomes[0] as CallOutcome;
+    const label = first.status === 'failed' ? first.error.kind : first.status;
+    if (first.status === 'unsent') {
+      stock.giveBack();
+      telemetry.called(provider, label, 0);
+      return;
+    }
+    telemetry.called(provider, label, (now() - call.startedAt) / 1_000);
+    const error = first.status === 'failed' ? first.error : undefined;
+    if (error?.kind !== 'rate_limited') stock.report(call.permit, error?.kind === 'transient' || error?.kind === 'ambiguous');
+    if (error?.kind === 'rate_limited' || error?.code === 'credentials_refused') {
+      const reason = error.kind === 'rate_limited' ? 'rate_limited' : 'auth';
+      stock.pause(error.retryAfterMs ?? defaultPauseMs, reason === 'auth' ? error.message : reason);
+      telemetry.paused(provider, reason);
+    }
+  }
+
+  #endPart(lane: Lane, length: number, outcome: CallOutcome): void {
+    if (lane.queue.shard.isGone) return;
+    try {
+      if (outcome.status === 'unsent') {
+        this.#deps.accounts.dispatcherOf(lane.queue.provider).enter(lane, true);
+        return;
+      }
+      const group = { digest: lane.digest, members: lane.waiting.slice(0, length), applied: lane.applied };
+      const circumstances = this.#circumstances(lane);
+      const conclusion = outcome.status === 'accepted' ? concludeAccepted(group, outcome, circumstances) : concludeFailed(group, outcome.error, circumstances);
+      if (outcome.status === 'failed' && conclusion.retries.length > 0) this.#deps.telemetry.retried(lane.queue.provider, outcome.error.kind);
+      this.#conclude(lane, length, conclusion);
+    } catch (error) {
+      this.#fault(lane, error);
+    }
+  }
+
+  refuse(lane: Lane, length: number, error: ProviderError): void {
+    const group = { digest: lane.digest, members: lane.waiting.slice(0, length), applied: lane.applied };
+    this.#conclude(lane, length, concludeFailed(group, error, this.#circumstances(lane)));
+  }
+
+  #conclude(lane: Lane, length: number, { finals, retries, staying, applied, unfoldTo, sealedTo, delayMs }: Conclusion): void {
+    lane.waiting = lane.waiting.length === length ? [...staying] : [...staying, ...lane.waiting.slice(length)];
+    lane.applied = applied;
+    lane.unfoldTo = Math.max(lane.unfoldTo, unfoldTo);
+    lane.sealedTo = sealedTo;
+    if (finals.length + retries.length === 0) {
+      lane.state = 'idle';
+      this.goOn(lane);
+      return;
+    }
+    lane.state = 'settling';
+    this.#deps.settler.add(lane.queue, {
+      finals,
+      retries,
+      whenWritten: () => (retries.length > 0 && finals.length === 0 ? this.backOff(lane, delayMs) : this.#continueOrWait(lane, delayMs)),
+    });
+  }
+
+  #continueOrWait(lane: Lane, delayMs: number): void {
+    if (delayMs > 0) this.backOff(lane, delayMs);
+    else this.#continue(lane);
+  }
+
+  /** A bug of ours: nobody is charged, but an operation that meets it again and again is put aside. */
+  #fault(lane: Lane, error: unknown): void {
+    const head = lane.waiting[0];
+    this.#deps.telemetry.fault('bug', error, { queue: lane.queue.name, shard: lane.queue.shard.shard, rank: head?.rank });
+    if (!head) return;
+    head.faults++;
+    if (head.faults >= maxFaults) this.#endHead(lane, poisoned);
+    else this.backOff(lane, faultDelayMs);
+  }
+
+  /** Writes down that the group is about to be called, then lets it go. */
+  async mark(lane: Lane, length: number): Promise<void> {
+    const { queue } = lane;
+    const members = lane.waiting.slice(0, length);
+    const sealedTo = length > 1 && (members[0] as Held).kind === 'create' ? (members.at(-1) as Held).rank : 0;
+    const trials = new Map(
+      members.map((held) => [
+        `${held.ms}-${held.rank}`,
+        { attempts: held.attempts, dueAtMs: 0, error: held.lastError, startedIn: queue.shard.epoch, sealedTo } satisfies Trial,
+      ]),
+    );
+    try {
+      const isOwner = await this.#deps.reader.mark(queue.shard, queue.name, trials);
+      if (queue.shard.isGone) return;
+      if (!isOwner) return this.#deps.onLost(queue);
+      for (const held of members) {
+        held.isMarked = true;
+        held.hasTrial = true;
+      }
+      lane.sealedTo = Math.max(lane.sealedTo, sealedTo);
+      this.#deps.accounts.dispatcherOf(queue.provider).enter(lane, true);
+    } catch (error) {
+      this.#deps.telemetry.fault('redis', error, { queue: queue.name });
+      this.backOff(lane, retryMs);
+    }
+    this.#deps.accounts.dispatcherOf(queue.provider).pump();
+  }
+
+  #circumstances(lane: Lane): Circumstances {
+    const config = this.#deps.accounts.dispatcherOf(lane.queue.provider).config;
+    const mode: ConflictMode = config?.conflict ?? 'record';
+    return { mode, retry: config?.retry ?? patientRetry, nowMs: this.#deps.redisNow(), random: this.#deps.random };
+  }
+}
