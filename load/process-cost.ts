@@ -1,5 +1,6 @@
 /** What processes cost, from Linux's /proc: CPU time over all threads, and resident memory. */
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { median } from './statistics.ts';
 
@@ -50,4 +51,31 @@ export async function cpuShare(pids: readonly number[], ms: number): Promise<num
   const startedAt = performance.now();
   await delay(ms);
   return (sum() - before) / ((performance.now() - startedAt) / 1_000);
+}
+
+/** Ticks that all cores were busy, and ticks of this process with the children it has waited for. */
+function readTicks(): { busy: number; own: number } {
+  // user nice system idle iowait irq softirq steal; what a hypervisor takes away is lost to us too.
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? '')
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  const stat = readFileSync('/proc/self/stat', 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const own = [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0);
+  return { busy: user + nice + system + irq + softirq + steal, own };
+}
+
+/**
+ * Tells, when called, how much of the machine others have used since: 0 to 1 of all its cores. To be asked when every child has ended.
+ */
+export function watchOthers(): () => number {
+  const before = readTicks();
+  const startedAt = performance.now();
+  return () => {
+    const after = readTicks();
+    const ticks = ((performance.now() - startedAt) / 1_000) * ticksPerSecond * availableParallelism();
+    return Math.max(0, after.busy - before.busy - (after.own - before.own)) / ticks;
+  };
 }

@@ -18,7 +18,11 @@ interface Pending {
 /** Programs lie beside the bundled bench. */
 export function startProgram<C extends Commands>(name: string): Program<C> {
   const file = fileURLToPath(new URL(`./programs/${name}.js`, import.meta.url));
-  const child = fork(file, { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: ['--enable-source-maps'] });
+  const child = fork(file, {
+    serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: ['--enable-source-maps'],
+  });
   const pending = new Map<number, Pending>();
   let lastId = 0;
   const ended = new Promise<void>((resolve) => {

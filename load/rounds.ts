@@ -10,14 +10,13 @@ export interface Pace {
 }
 
 /** A B C A B C ...; the results of each in order. */
-export async function interleave<K extends string, T>(pace: Pace, variants: Readonly<Record<K, () => Promise<T>>>): Promise<Record<K, T[]>> {
-  const names = Object.keys(variants) as K[];
-  const results = Object.fromEntries(names.map((name) => [name, [] as T[]])) as Record<K, T[]>;
+export async function interleave<T>(pace: Pace, variants: Readonly<Record<string, () => Promise<T>>>): Promise<Record<string, T[]>> {
+  const results = new Map<string, T[]>(Object.keys(variants).map((name) => [name, []]));
   for (let round = 1; round <= pace.rounds; round++) {
-    for (const name of names) {
+    for (const [name, run] of Object.entries(variants)) {
       pace.say(`${name}, ${round} of ${pace.rounds}`);
-      results[name].push(await variants[name]());
+      results.get(name)?.push(await run());
     }
   }
-  return results;
+  return Object.fromEntries(results);
 }

@@ -25,7 +25,14 @@ let submit: Submit;
 
 async function register(config: Readonly<Record<string, unknown>>): Promise<void> {
   const network = { allowPrivateNetworks: true };
-  const store = createProviderStore({ redis, keys: createKeys(), sealer: createSealer(undefined), kinds: createProviderKinds(), network, now: Date.now });
+  const store = createProviderStore({
+    redis,
+    keys: createKeys(),
+    sealer: createSealer(undefined),
+    kinds: createProviderKinds(),
+    network,
+    now: Date.now,
+  });
   const written = await store.create(config);
   if (written.status !== 'created') throw new Error(`the provider was not registered: ${JSON.stringify(written)}`);
 }

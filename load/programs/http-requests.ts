@@ -13,7 +13,7 @@ export interface RawRequest {
 }
 
 const blankLine = Buffer.from('\r\n\r\n');
-const nothing = Buffer.alloc(0);
+const nothing: Buffer = Buffer.alloc(0);
 
 /** Takes chunks as they come; calls `onRequest` for each request that is complete. */
 export function createRequestReader(onRequest: (request: RawRequest) => void): (chunk: Buffer) => void {
@@ -27,7 +27,7 @@ export function createRequestReader(onRequest: (request: RawRequest) => void): (
       if (bytes.length - at < wanted) break;
       const headEnd = bytes.indexOf(blankLine, at);
       if (headEnd < 0) break;
-      const head = bytes.latin1Slice(at, headEnd);
+      const head = bytes.toString('latin1', at, headEnd);
       const bodyStart = headEnd + blankLine.length;
       const bodyEnd = bodyStart + contentLength(head);
       wanted = bodyEnd > bytes.length ? bodyEnd - at : 0;

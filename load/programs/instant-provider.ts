@@ -2,8 +2,9 @@
  * A provider that answers at once and does nothing else, so that what is measured is its caller. It counts calls and operations, and,
  * where asked to, takes the time since the moment that record ids carry, keeps a strict rolling limit, or never answers.
  */
-import { createServer, type Socket } from 'node:net';
+
 import type { AddressInfo } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { machineMs } from '../clock.ts';
 import { serveCommands } from './commands.ts';
 import { createRequestReader, type RawRequest } from './http-requests.ts';

@@ -30,11 +30,15 @@ describe('createAuthenticate', () => {
     expect(by('Bearer key-one')).toBe('one');
     expect(by('bearer  key-two')).toBe('two');
     expect(by(undefined, 'key-two')).toBe('two');
-    expect(authenticate({ authorization: undefined, apiKey: 'key-two' })).toMatchObject({ tenant: 'acme', scopes: new Set(['read', 'admin']) });
+    expect(authenticate({ authorization: undefined, apiKey: 'key-two' })).toMatchObject({
+      tenant: 'acme',
+      scopes: new Set(['read', 'admin']),
+    });
   });
 
   it('recognizes nobody else', () => {
-    for (const text of ['Bearer key-onE', 'Bearer ', 'Bearer', 'Basic key-one', 'key-one', `Bearer ${hashOf('key-one')}`]) expect(by(text), text).toBeUndefined();
+    for (const text of ['Bearer key-onE', 'Bearer ', 'Bearer', 'Basic key-one', 'key-one', `Bearer ${hashOf('key-one')}`])
+      expect(by(text), text).toBeUndefined();
     expect(by(undefined, '')).toBeUndefined();
     expect(by()).toBeUndefined();
   });

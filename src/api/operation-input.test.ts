@@ -35,7 +35,8 @@ describe('readOperation', () => {
   });
 
   it('takes the word of the operation in any case', () => {
-    for (const operation of ['CREATE', 'Create', 'cReAtE']) expect(read({ ...good, operation }), operation).toMatchObject({ change: { kind: 'create' } });
+    for (const operation of ['CREATE', 'Create', 'cReAtE'])
+      expect(read({ ...good, operation }), operation).toMatchObject({ change: { kind: 'create' } });
   });
 
   it('makes a record id for a create only', () => {
@@ -55,15 +56,35 @@ describe('readOperation', () => {
   });
 
   it('tells all that is wrong at once, by name', () => {
-    const wrong = { operation: 'jump', provider: 'CRM', record_id: '', entity: 5, data: [], timestamp: 'today', tenant: 'x'.repeat(65), colour: 'red' };
-    expect(Object.keys(errorsOf(wrong)).sort()).toEqual(['colour', 'data', 'entity', 'operation', 'provider', 'record_id', 'tenant', 'timestamp']);
+    const wrong = {
+      operation: 'jump',
+      provider: 'CRM',
+      record_id: '',
+      entity: 5,
+      data: [],
+      timestamp: 'today',
+      tenant: 'x'.repeat(65),
+      colour: 'red',
+    };
+    expect(Object.keys(errorsOf(wrong)).sort()).toEqual([
+      'colour',
+      'data',
+      'entity',
+      'operation',
+      'provider',
+      'record_id',
+      'tenant',
+      'timestamp',
+    ]);
   });
 
   it('refuses fields that an object has by inheritance or by trick', () => {
     for (const name of ['__proto__', 'constructor', 'toString', 'prototype']) {
       expect(errorsOf(JSON.parse(`{"operation":"read","provider":"crm","record_id":"c1","${name}":{}}`)), name).toHaveProperty([name]);
     }
-    expect(errorsOf(JSON.parse('{"__proto__":{"operation":"read","provider":"crm","record_id":"c1"}}'))).toMatchObject({ operation: 'required' });
+    expect(errorsOf(JSON.parse('{"__proto__":{"operation":"read","provider":"crm","record_id":"c1"}}'))).toMatchObject({
+      operation: 'required',
+    });
   });
 
   it('keeps a field called __proto__ inside the data', () => {
@@ -87,14 +108,18 @@ describe('readOperation', () => {
   });
 
   it('bounds the depth of data, however it is nested', () => {
-    const nested = (levels: number, open: string, close: string) => JSON.parse(`{"a":${open.repeat(levels - 1)}1${close.repeat(levels - 1)}}`);
+    const nested = (levels: number, open: string, close: string) =>
+      JSON.parse(`{"a":${open.repeat(levels - 1)}1${close.repeat(levels - 1)}}`);
     expect(read({ ...good, data: nested(maxDataDepth, '[', ']') }).problem).toBeUndefined();
     expect(errorsOf({ ...good, data: nested(maxDataDepth + 1, '[', ']') })).toHaveProperty('data');
     expect(errorsOf({ ...good, data: nested(20_000, '{"a":', '}') })).toHaveProperty('data');
   });
 
   it('refuses a timestamp ahead of the clock by more than is allowed', () => {
-    expect(read({ ...good, timestamp: rules.nowMs + 1_000 })).toMatchObject({ hasTimestamp: true, change: { timestampMs: rules.nowMs + 1_000 } });
+    expect(read({ ...good, timestamp: rules.nowMs + 1_000 })).toMatchObject({
+      hasTimestamp: true,
+      change: { timestampMs: rules.nowMs + 1_000 },
+    });
     expect(read({ ...good, timestamp: rules.nowMs + 1_001 }).problem).toMatchObject({ code: 'timestamp_in_future', status: 422 });
     expect(read({ ...good, timestamp: '9999-12-31T23:59:59Z' }).problem).toMatchObject({ code: 'timestamp_in_future' });
   });
@@ -109,14 +134,24 @@ describe('readOperation', () => {
     const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(operationSchema);
     const field = fc.oneof(fc.jsonValue(), fc.constantFrom('update', 'crm', 'create', 1_700_000_000_000, '2026-01-01T00:00:00Z', {}));
     const operation = fc.record(
-      { operation: field, provider: field, record_id: field, entity: field, data: field, timestamp: field, tenant: field, idempotency_key: field },
+      {
+        operation: field,
+        provider: field,
+        record_id: field,
+        entity: field,
+        data: field,
+        timestamp: field,
+        tenant: field,
+        idempotency_key: field,
+      },
       { requiredKeys: [] },
     );
     const nearly = fc.tuple(operation, fc.boolean()).map(([fields, isGood]) => (isGood ? { ...good, ...fields } : fields));
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), nearly), (input) => {
         const { problem } = read(input);
-        if (problem === undefined) expect(validate({ ...(input as object), operation: String((input as typeof good).operation).toLowerCase() })).toBe(true);
+        if (problem === undefined)
+          expect(validate({ ...(input as object), operation: String((input as typeof good).operation).toLowerCase() })).toBe(true);
         else expect(problem.status).toBe(422);
       }),
       { numRuns: 2_000 },

@@ -2,13 +2,23 @@ import { describe, expect, it } from 'vitest';
 import { createStartBody, lengthProblem, maxArrayBodyBytes, maxBodyBytes, mediaTypeProblem, parseBody } from './read-json.ts';
 
 describe('mediaTypeProblem', () => {
-  it.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset="UTF-8"', 'application/merge-patch+json', 'application/json ; charset=us-ascii'])(
-    'takes %s',
-    (type) => expect(mediaTypeProblem(type, undefined)).toBeUndefined(),
-  );
-  it.each([undefined, '', 'text/plain', 'application/json; charset=latin1', 'application/jsonx', 'multipart/form-data', 'application/xml', 'json'])('refuses %s', (type) =>
-    expect(mediaTypeProblem(type, undefined)).toMatchObject({ status: 415 }),
-  );
+  it.each([
+    'application/json',
+    'application/json; charset=utf-8',
+    'Application/JSON;charset="UTF-8"',
+    'application/merge-patch+json',
+    'application/json ; charset=us-ascii',
+  ])('takes %s', (type) => expect(mediaTypeProblem(type, undefined)).toBeUndefined());
+  it.each([
+    undefined,
+    '',
+    'text/plain',
+    'application/json; charset=latin1',
+    'application/jsonx',
+    'multipart/form-data',
+    'application/xml',
+    'json',
+  ])('refuses %s', (type) => expect(mediaTypeProblem(type, undefined)).toMatchObject({ status: 415 }));
   it('refuses compressed bodies', () => {
     expect(mediaTypeProblem('application/json', 'gzip')).toMatchObject({ status: 415 });
     expect(mediaTypeProblem('application/json', 'identity')).toBeUndefined();
@@ -25,7 +35,8 @@ describe('createStartBody', () => {
   });
 
   it('allows 1 MiB, and 8 MiB where the first character is a bracket', () => {
-    const sized = (first: string, size: number) => startBody().add(Buffer.concat([Buffer.from(first), Buffer.alloc(size - first.length, 0x20)]))?.code;
+    const sized = (first: string, size: number) =>
+      startBody().add(Buffer.concat([Buffer.from(first), Buffer.alloc(size - first.length, 0x20)]))?.code;
     expect(sized('{', maxBodyBytes)).toBeUndefined();
     expect(sized('{', maxBodyBytes + 1)).toBe('too_large');
     expect(sized(' \n[', maxArrayBodyBytes)).toBeUndefined();

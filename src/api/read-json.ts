@@ -97,7 +97,8 @@ export interface BodyRequest {
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
   readonly contentLength: string | undefined;
-  readonly body: AsyncIterable<Uint8Array> | null;
+  /** Called once, where the headers are all right. */
+  readonly body: () => ReadableStream<Uint8Array> | null;
 }
 
 export type ReadBody = { readonly status: 'read'; readonly body: Buffer } | { readonly status: 'refused'; readonly problem: Problem };
@@ -109,9 +110,24 @@ export async function readBytes(
 ): Promise<ReadBody> {
   const early = mediaTypeProblem(contentType, contentEncoding) ?? lengthProblem(contentLength);
   if (early) return { status: 'refused', problem: early };
-  for await (const chunk of body ?? []) {
-    const refusal = collector.add(chunk);
-    if (refusal) return { status: 'refused', problem: refusal };
+  const reader = body()?.getReader();
+  for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
+    const refusal = collector.add(next.value);
+    if (!refusal) continue;
+    if (reader) void discard(reader);
+    return { status: 'refused', problem: refusal };
   }
   return { status: 'read', body: collector.end() };
+}
+
+/**
+ * Reads on and throws away: leaving the stream, or cancelling it, resets the connection before the answer is read. The server ends it where the
+ * sender goes on for too long.
+ */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read());
+  } catch {
+    // The sender hung up.
+  }
 }

@@ -135,7 +135,7 @@ export async function readBodyBytes(c: ApiContext, collector: BodyCollector): Pr
       contentType: c.req.header('content-type'),
       contentEncoding: c.req.header('content-encoding'),
       contentLength: c.req.header('content-length'),
-      body: c.req.raw.body,
+      body: () => c.req.raw.body,
     },
     collector,
   );

@@ -38,10 +38,21 @@ describe.each(ways)('POST /sync %s', (_, path) => {
   it('answers 202 once Redis holds the operation, with its id, record and address', async () => {
     const { status, body, headers } = await post(good);
     expect(status).toBe(202);
-    expect(body).toEqual({ operation_id: expect.any(String), record_id: 'c1', status: 'queued', status_url: `/sync/status/${body.operation_id}` });
+    expect(body).toEqual({
+      operation_id: expect.any(String),
+      record_id: 'c1',
+      status: 'queued',
+      status_url: `/sync/status/${body.operation_id}`,
+    });
     expect(headers.get('location')).toBe(body.status_url);
     expect(headers.get('x-request-id')).toBeTruthy();
-    expect((await api.ask('GET', body.status_url)).body).toMatchObject({ status: 'queued', operation: 'update', provider: 'crm', record_id: 'c1', attempts: 0 });
+    expect((await api.ask('GET', body.status_url)).body).toMatchObject({
+      status: 'queued',
+      operation: 'update',
+      provider: 'crm',
+      record_id: 'c1',
+      attempts: 0,
+    });
   });
 
   it('makes a UUIDv7 for a create without a record id', async () => {
@@ -50,7 +61,12 @@ describe.each(ways)('POST /sync %s', (_, path) => {
   });
 
   it('takes the good of an array and refuses the bad, in order', async () => {
-    const { status, body } = await post([good, { ...good, operation: 'jump' }, { ...good, provider: 'nobody' }, { ...good, record_id: 'c2' }]);
+    const { status, body } = await post([
+      good,
+      { ...good, operation: 'jump' },
+      { ...good, provider: 'nobody' },
+      { ...good, record_id: 'c2' },
+    ]);
     expect(status).toBe(202);
     expect(body).toMatchObject({ accepted: 2, rejected: 2 });
     expect(body.results.map((result: { record_id?: string; error?: { code: string } }) => result.record_id ?? result.error?.code)).toEqual([
@@ -65,13 +81,20 @@ describe.each(ways)('POST /sync %s', (_, path) => {
     const { status, body, headers } = await post([{ ...good, provider: 'nobody' }, 5]);
     expect(status).toBe(422);
     expect(headers.get('content-type')).toBe('application/problem+json');
-    expect(body).toMatchObject({ code: 'invalid', accepted: 0, rejected: 2, results: [{ error: { code: 'unknown_provider' } }, { error: { code: 'invalid' } }] });
+    expect(body).toMatchObject({
+      code: 'invalid',
+      accepted: 0,
+      rejected: 2,
+      results: [{ error: { code: 'unknown_provider' } }, { error: { code: 'invalid' } }],
+    });
   });
 
   it('takes arrays of 1 to 1,000', async () => {
     expect((await post([])).status).toBe(422);
     expect((await post(Array.from({ length: 1_001 }, () => good))).status).toBe(422);
-    expect((await post(Array.from({ length: 1_000 }, (__, index) => ({ ...good, record_id: `many-${index}` })))).body).toMatchObject({ accepted: 1_000 });
+    expect((await post(Array.from({ length: 1_000 }, (__, index) => ({ ...good, record_id: `many-${index}` })))).body).toMatchObject({
+      accepted: 1_000,
+    });
   });
 
   it.each([
@@ -98,7 +121,13 @@ describe.each(ways)('POST /sync %s', (_, path) => {
   it('gives the first answer again for the same key and operation, in whatever order its fields come', async () => {
     const key = `same-${path}`;
     const first = await post({ ...good, data: { a: 1, b: { c: 2, d: 3 } } }, { 'idempotency-key': key });
-    const again = await post({ data: { b: { d: 3, c: 2 }, a: 1 }, idempotency_key: key, record_id: 'c1', provider: 'crm', operation: 'UPDATE' });
+    const again = await post({
+      data: { b: { d: 3, c: 2 }, a: 1 },
+      idempotency_key: key,
+      record_id: 'c1',
+      provider: 'crm',
+      operation: 'UPDATE',
+    });
     expect(again.status).toBe(202);
     expect(again.body).toEqual(first.body);
     expect(again.headers.get('location')).toBe(first.headers.get('location'));
@@ -126,7 +155,17 @@ describe.each(ways)('POST /sync %s', (_, path) => {
 
 describe('both ways of POST /sync', () => {
   it('answer alike', async () => {
-    const bodies = ['', '{', '5', '[]', '[5]', JSON.stringify(good), JSON.stringify([good, {}]), '{"operation":"create","provider":"crm","data":{}}', 'x'.repeat(2_000_000)];
+    const bodies = [
+      '',
+      '{',
+      '5',
+      '[]',
+      '[5]',
+      JSON.stringify(good),
+      JSON.stringify([good, {}]),
+      '{"operation":"create","provider":"crm","data":{}}',
+      'x'.repeat(2_000_000),
+    ];
     for (const body of bodies) {
       for (const headers of [{}, { 'content-type': 'text/plain' }, { 'idempotency-key': 'x'.repeat(256) }]) {
         const asked = ways.slice(0, 2).map(([, path]) => api.ask('POST', path, body, { 'content-type': 'application/json', ...headers }));
@@ -141,7 +180,9 @@ describe('both ways of POST /sync', () => {
       let received = '';
       const socket = connect(api.api.port, '127.0.0.1', () => {
         const chunk = `{${' '.repeat(1_100_000)}`;
-        socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${(1_200_000).toString(16)}\r\n${chunk}`);
+        socket.write(
+          `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${(1_200_000).toString(16)}\r\n${chunk}`,
+        );
       });
       socket.on('data', (chunk) => {
         received += chunk.toString();
@@ -157,7 +198,11 @@ describe('the door’s bounds', () => {
   it('turns operations away with 429 when the provider’s backlog is full', async () => {
     const small = await startTestApi(redis.url, { SLUICE_MAX_BACKLOG: '3' });
     await small.ask('POST', '/providers', { name: 'crm', base_url: 'http://127.0.0.1:9' });
-    const { body } = await small.ask('POST', '/sync', Array.from({ length: 5 }, (_, index) => ({ ...good, record_id: `r${index}` })));
+    const { body } = await small.ask(
+      'POST',
+      '/sync',
+      Array.from({ length: 5 }, (_, index) => ({ ...good, record_id: `r${index}` })),
+    );
     expect(body).toMatchObject({ accepted: 3, rejected: 2 });
     const single = await small.ask('POST', '/sync', good);
     expect(single).toMatchObject({ status: 429, body: { code: 'backlog_full' } });
@@ -167,16 +212,16 @@ describe('the door’s bounds', () => {
 
   it('limits each key’s requests a second over all processes', async () => {
     const env = { SLUICE_REQUESTS_PER_SECOND: '5', SLUICE_KEY_PREFIX: 'limited:' };
-    const both = await Promise.all([startTestApi(redis.url, env), startTestApi(redis.url, env)]);
-    const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => both[index % 2]?.ask('GET', '/providers')));
-    const passed = answers.filter((answer) => answer?.status === 200).length;
-    const refused = answers.find((answer) => answer?.status === 429);
+    const [one, two] = await Promise.all([startTestApi(redis.url, env), startTestApi(redis.url, env)]);
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => (index % 2 === 0 ? one : two).ask('GET', '/providers')));
+    const passed = answers.filter((answer) => answer.status === 200).length;
+    const refused = answers.find((answer) => answer.status === 429);
     expect(passed).toBeGreaterThanOrEqual(5);
     expect(passed).toBeLessThanOrEqual(10);
     expect(refused?.body.code).toBe('rate_limited');
     expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
-    expect((await both[0]?.ask('GET', '/healthz'))?.status).toBe(200);
-    await Promise.all(both.map((each) => each.api.stop()));
+    expect((await one.ask('GET', '/healthz')).status).toBe(200);
+    await Promise.all([one.api.stop(), two.api.stop()]);
   });
 });
 
@@ -192,7 +237,8 @@ describe('GET /sync/status', () => {
   it('waits as long as it is asked to, at most 30 seconds', async () => {
     const { body } = await api.ask('POST', '/sync', good);
     expect((await api.ask('GET', `${body.status_url}?wait=0.05`)).body).toMatchObject({ status: 'queued' });
-    for (const wait of ['31', '-1', 'x', '', '1e1']) expect((await api.ask('GET', `${body.status_url}?wait=${wait}`)).status, wait).toBe(422);
+    for (const wait of ['31', '-1', 'x', '', '1e1'])
+      expect((await api.ask('GET', `${body.status_url}?wait=${wait}`)).status, wait).toBe(422);
   });
 
   it('does not keep a stopping process waiting', async () => {
@@ -200,7 +246,7 @@ describe('GET /sync/status', () => {
     await stopping.ask('POST', '/providers', { name: 'crm', base_url: 'http://127.0.0.1:9' });
     const { body } = await stopping.ask('POST', '/sync', good);
     const waiting = stopping.ask('GET', `${body.status_url}?wait=30`);
-    await eventually(async () => (await redis.ask('KEYS', 'stopping:*:waiting')).includes('waiting'));
+    await eventually(async () => (await redis.ask('KEYS', 'stopping:*:waiting')) !== '0');
     await stopping.api.stop();
     expect(await waiting.catch(() => ({ status: 'cut' }))).toMatchObject({ status: 200 });
   });

@@ -2,72 +2,92 @@
 import type { Logger } from 'pino';
 import { formatOperationId } from '../shared/domain/operation.ts';
 import type { FinalSettlement } from '../shared/queue/settle.ts';
-import type { BoundCounter, Metrics } from '../shared/telemetry/metrics.ts';
+import type { Metrics } from '../shared/telemetry/metrics.ts';
 import type { Telemetry } from './engine/engine-deps.ts';
 
 /** So often at most the same kind of fault is written to the log, milliseconds: an outage is one line a second, not one a call. */
 const faultLogMs = 1_000;
 
 export function createTelemetry({ metrics, log, now }: { metrics: Metrics; log: Logger; now: () => number }): Telemetry {
-  const counters = new Map<string, BoundCounter>();
-  const bound = (counter: Parameters<Metrics['boundCounter']>[0], labels: Record<string, string>) => {
-    const name = `${(counter as unknown as { name: string }).name} ${Object.values(labels).join(' ')}`;
-    let child = counters.get(name);
-    if (!child) {
-      child = metrics.boundCounter(counter, labels);
-      counters.set(name, child);
+  const { providerLabel } = metrics;
+  const children = new Map<string, ProviderChildren>();
+  const of = (provider: string) => {
+    let found = children.get(provider);
+    if (!found) {
+      found = createChildren(metrics, providerLabel(provider));
+      children.set(provider, found);
     }
-    return child;
-  };
-  const observers = new Map<string, { observe(value: number): void }>();
-  const observer = (histogram: Metrics['operationSeconds'], labels: Record<string, string>) => {
-    const name = `${histogram.name} ${Object.values(labels).join(' ')}`;
-    let child = observers.get(name);
-    if (!child) {
-      child = histogram.child(labels);
-      observers.set(name, child);
-    }
-    return child;
+    return found;
   };
   const claimSize = metrics.claimSize.child({});
   const settleSize = metrics.settleSize.child({});
   const faultsLogged = new Map<string, number>();
-  const { providerLabel } = metrics;
 
   return {
     final(queue, settlement) {
       const { outcome } = settlement;
-      const provider = providerLabel(queue.provider);
-      bound(metrics.operations, { provider, operation: outcome.kind, outcome: outcome.status }).add();
-      observer(metrics.operationSeconds, { provider }).observe((outcome.completedAtMs - outcome.acceptedAtMs) / 1_000);
+      const provider = of(queue.provider);
+      provider.operations(outcome.kind, outcome.status).add();
+      provider.operationSeconds.observe((outcome.completedAtMs - outcome.acceptedAtMs) / 1_000);
       if (outcome.status === 'dead_lettered') log.warn({ ...describe(queue, settlement), error: outcome.error }, 'operation given up');
       else if (log.isLevelEnabled('debug')) log.debug({ ...describe(queue, settlement), status: outcome.status }, 'operation final');
     },
     called(provider, outcome, seconds) {
-      observer(metrics.providerSeconds, { provider: providerLabel(provider), outcome }).observe(seconds);
+      of(provider).providerSeconds(outcome).observe(seconds);
     },
-    retried: (provider, kind) => bound(metrics.retries, { provider: providerLabel(provider), kind }).add(),
+    retried: (provider, kind) => of(provider).retries(kind).add(),
     granted(provider, grant, asked) {
       if (asked === 0) return;
-      const label = providerLabel(provider);
-      const waited = grant.startsMs.filter((ms) => ms > 0).length;
-      if (grant.startsMs.length > waited) bound(metrics.permits, { provider: label, result: 'granted' }).add(grant.startsMs.length - waited);
-      if (waited > 0) bound(metrics.permits, { provider: label, result: 'waited' }).add(waited);
-      if (asked > grant.startsMs.length) bound(metrics.permits, { provider: label, result: 'refused' }).add(asked - grant.startsMs.length);
+      const { permits } = of(provider);
+      const waited = grant.startsMs.length > 0 && (grant.startsMs.at(-1) as number) > 0 ? grant.startsMs.filter((ms) => ms > 0).length : 0;
+      permits('granted').add(grant.startsMs.length - waited);
+      permits('waited').add(waited);
+      permits('refused').add(asked - grant.startsMs.length);
     },
     paused(provider, reason) {
-      bound(metrics.pauses, { provider: providerLabel(provider), reason }).add();
+      of(provider).pauses(reason).add();
       log.warn({ provider, reason }, 'provider pauses');
     },
     claimed: (entries) => claimSize.observe(entries),
     settled: (operations) => settleSize.observe(operations),
     fault(kind, error, context) {
-      bound(metrics.faults, { kind }).add();
+      metrics.faults.inc({ kind });
       const last = faultsLogged.get(kind) ?? Number.NEGATIVE_INFINITY;
       if (now() - last < faultLogMs) return;
       faultsLogged.set(kind, now());
       log.error({ err: error, ...context }, kind === 'redis' ? 'Redis fails; nothing is charged to any operation' : 'a fault of our own');
     },
+  };
+}
+
+type ProviderChildren = ReturnType<typeof createChildren>;
+
+function createChildren(metrics: Metrics, provider: string) {
+  const counter = (make: (value: string) => Record<string, string>, metric: Parameters<Metrics['boundCounter']>[0]) =>
+    remembered((value: string) => metrics.boundCounter(metric, { provider, ...make(value) }));
+  const operationsOf = remembered((operation: string) =>
+    remembered((outcome: string) => metrics.boundCounter(metrics.operations, { provider, operation, outcome })),
+  );
+  return {
+    operations: (operation: string, outcome: string) => operationsOf(operation)(outcome),
+    operationSeconds: metrics.operationSeconds.child({ provider }),
+    providerSeconds: remembered((outcome: string) => metrics.providerSeconds.child({ provider, outcome })),
+    retries: counter((kind) => ({ kind }), metrics.retries),
+    permits: counter((result) => ({ result }), metrics.permits),
+    pauses: counter((reason) => ({ reason }), metrics.pauses),
+  };
+}
+
+/** Makes a value for a name once. The names are from closed lists. */
+function remembered<T>(make: (name: string) => T): (name: string) => T {
+  const known = new Map<string, T>();
+  return (name) => {
+    let value = known.get(name);
+    if (value === undefined) {
+      value = make(name);
+      known.set(name, value);
+    }
+    return value;
   };
 }
 

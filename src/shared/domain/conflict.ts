@@ -27,17 +27,28 @@ export function judge(change: DatedChange, applied: RecordState | undefined, mod
 function keepNewerFields(dataJson: string, stamp: Stamp, applied: RecordState): Standing {
   if (applied.isDeleted || !applied.fields) return { status: 'stale' };
   const kept = Object.entries(JSON.parse(dataJson) as Record<string, unknown>).filter(([name]) => {
-    const known = applied.fields?.get(name) ?? applied.fields?.get(deletedBefore);
+    const known = knownStamp(applied.fields, name);
     return !known || isOlder(known, stamp);
   });
   return kept.length === 0 ? { status: 'stale' } : { status: 'current', dataJson: JSON.stringify(Object.fromEntries(kept)) };
 }
 
-/** Stands in `fields` for "every field not named": the stamp of the last delete, kept when the record is written again. */
-const deletedBefore = '\u0000deleted';
+/**
+ * Stands in `fields` for every field not named: the stamp of a delete, or of the last write before fields had stamps, kept when the record
+ * is written again.
+ */
+const unnamed = '\u0000unnamed';
+
+const knownStamp = (fields: ReadonlyMap<string, Stamp> | undefined, name: string): Stamp | undefined =>
+  fields?.get(name) ?? fields?.get(unnamed);
 
 /** The record's state once the change is applied. */
-export function applyChange(change: DatedChange, applied: RecordState | undefined, mode: ConflictMode, providerRecordId: string | undefined): RecordState {
+export function applyChange(
+  change: DatedChange,
+  applied: RecordState | undefined,
+  mode: ConflictMode,
+  providerRecordId: string | undefined,
+): RecordState {
   const stamp = applied && isOlder(change.stamp, applied.stamp) ? applied.stamp : change.stamp;
   const isDeleted = change.kind === 'delete';
   return {
@@ -50,7 +61,11 @@ export function applyChange(change: DatedChange, applied: RecordState | undefine
 
 function stampFields(change: DatedChange, applied: RecordState | undefined): ReadonlyMap<string, Stamp> {
   const fields = new Map(applied?.fields);
-  if (applied?.isDeleted) fields.set(deletedBefore, applied.stamp);
-  for (const name of Object.keys(JSON.parse(change.dataJson ?? '{}'))) fields.set(name, change.stamp);
+  if (applied && !applied.fields) fields.set(unnamed, applied.stamp);
+  for (const name of Object.keys(JSON.parse(change.dataJson ?? '{}'))) {
+    const known = knownStamp(fields, name);
+    // Of an overtaken change only the fields that `judge` kept were sent.
+    if (!known || isOlder(known, change.stamp)) fields.set(name, change.stamp);
+  }
   return fields;
 }

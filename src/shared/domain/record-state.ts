@@ -31,9 +31,10 @@ function parseStamp(text: string): Stamp {
 /** `<stamp>[!][|<provider's id>[|<fields>]]`: about 13 bytes for most records, since there may be millions. */
 export function packRecordState(state: RecordState): string {
   const head = formatStamp(state.stamp) + (state.isDeleted ? '!' : '');
-  if (!state.providerRecordId && !state.fields?.size) return head;
-  const id = state.providerRecordId ? encodeURIComponent(state.providerRecordId) : '';
-  if (!state.fields?.size) return `${head}|${id}`;
+  if (!state.providerRecordId && !state.fields) return head;
+  // Escaped by hand: encodeURIComponent throws on half a character, and a provider may send one.
+  const id = (state.providerRecordId ?? '').replace(/[%|]/g, encodeURIComponent);
+  if (!state.fields) return `${head}|${id}`;
   return `${head}|${id}|${JSON.stringify([...state.fields].map(([name, stamp]) => [name, stamp.ms, stamp.rank]))}`;
 }
 
@@ -45,6 +46,9 @@ export function parseRecordState(text: string): RecordState {
   if (bar < 0) return { stamp, isDeleted, providerRecordId: undefined, fields: undefined };
   const second = text.indexOf('|', bar + 1);
   const id = text.slice(bar + 1, second < 0 ? undefined : second);
-  const fields = second < 0 ? undefined : new Map((JSON.parse(text.slice(second + 1)) as [string, number, number][]).map(([name, ms, rank]) => [name, { ms, rank }]));
+  const fields =
+    second < 0
+      ? undefined
+      : new Map((JSON.parse(text.slice(second + 1)) as [string, number, number][]).map(([name, ms, rank]) => [name, { ms, rank }]));
   return { stamp, isDeleted, providerRecordId: id === '' ? undefined : decodeURIComponent(id), fields };
 }

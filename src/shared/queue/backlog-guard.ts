@@ -38,6 +38,8 @@ interface Known {
   entering: number;
   readAt: number;
   reading: Promise<void> | undefined;
+  /** What was learnt while a reading was under way: newer than what it read. */
+  learntMeanwhile: Map<string, QueueCounts>;
 }
 
 export function createBacklogGuard({ maxBacklog, maxDeadLetters, readCounts, now }: BacklogGuardDeps): BacklogGuard {
@@ -46,7 +48,15 @@ export function createBacklogGuard({ maxBacklog, maxDeadLetters, readCounts, now
   const knownOf = (provider: string): Known => {
     let known = providers.get(provider);
     if (!known) {
-      known = { queues: new Map(), open: 0, deadLetters: 0, entering: 0, readAt: Number.NEGATIVE_INFINITY, reading: undefined };
+      known = {
+        queues: new Map(),
+        open: 0,
+        deadLetters: 0,
+        entering: 0,
+        readAt: Number.NEGATIVE_INFINITY,
+        reading: undefined,
+        learntMeanwhile: new Map(),
+      };
       providers.set(provider, known);
     }
     return known;
@@ -60,11 +70,12 @@ export function createBacklogGuard({ maxBacklog, maxDeadLetters, readCounts, now
   };
 
   const refresh = async (provider: string, known: Known) => {
+    known.learntMeanwhile = new Map();
     const counts = await readCounts(provider);
     known.queues = new Map();
     known.open = 0;
     known.deadLetters = 0;
-    for (const [name, count] of counts) set(known, name, count);
+    for (const [name, count] of [...counts, ...known.learntMeanwhile]) set(known, name, count);
     known.readAt = now();
   };
 
@@ -94,6 +105,7 @@ export function createBacklogGuard({ maxBacklog, maxDeadLetters, readCounts, now
       const known = knownOf(parseQueueName(queue).provider);
       known.entering -= places;
       set(known, `${shard} ${queue}`, counts);
+      if (known.reading) known.learntMeanwhile.set(`${shard} ${queue}`, counts);
     },
   };
 }

@@ -44,7 +44,13 @@ export function createBacklogReader({ redis, keys, shards }: { redis: RedisClien
   };
 
   const readQueue = async (shard: number, queue: string): Promise<Backlog> => {
-    const reply = (await ageScript.run(redis, [keys.queue(shard, queue), keys.counters(shard, queue)], [])) as [string, number, number, string, number];
+    const reply = (await ageScript.run(redis, [keys.queue(shard, queue), keys.counters(shard, queue)], [])) as [
+      string,
+      number,
+      number,
+      string,
+      number,
+    ];
     if (reply[0] !== 'open') throw unexpectedReply('queue-age', reply);
     return { backlog: reply[1], pending: reply[2], oldestMs: reply[3] === '' ? undefined : Number(reply[3]), deadLetters: reply[4] };
   };

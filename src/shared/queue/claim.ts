@@ -71,7 +71,15 @@ export interface QueueReader {
   findFinal(shard: number, queue: string, ranks: readonly number[]): Promise<ReadonlySet<number>>;
 }
 
-export type TakenPage = { readonly status: 'lost' } | { readonly status: 'taken'; readonly last: string | undefined; readonly entries: readonly TakenEntry[] };
+export type TakenPage =
+  | { readonly status: 'lost' }
+  | {
+      readonly status: 'taken';
+      readonly last: string | undefined;
+      /** As in `Claimed`. */
+      readonly checkUpTo: number;
+      readonly entries: readonly TakenEntry[];
+    };
 
 const maxEntriesPerCall = 2_000;
 const takeOverPage = 200;
@@ -81,7 +89,13 @@ export function createQueueReader({ redis, keys, workerId }: { redis: RedisClien
     const scriptKeys: string[] = [];
     const args: (string | number)[] = [workerId, requests.length];
     for (const { shard, queue, epoch, count } of requests) {
-      scriptKeys.push(keys.lease(shard), keys.ready(shard), keys.queue(shard, queue), keys.counters(shard, queue), keys.records(shard, queue));
+      scriptKeys.push(
+        keys.lease(shard),
+        keys.ready(shard),
+        keys.queue(shard, queue),
+        keys.counters(shard, queue),
+        keys.records(shard, queue),
+      );
       args.push(queue, epoch, count);
     }
     const reply = (await claimScript.run(redis, scriptKeys, args)) as [string, ...ClaimReply[]];
@@ -111,12 +125,18 @@ export function createQueueReader({ redis, keys, workerId }: { redis: RedisClien
     },
 
     async takeOver({ shard, epoch }, queue, { after, hasOwnerDied }) {
-      const scriptKeys = [keys.lease(shard), keys.queue(shard, queue), keys.records(shard, queue), keys.tries(shard, queue)];
+      const scriptKeys = [
+        keys.lease(shard),
+        keys.queue(shard, queue),
+        keys.records(shard, queue),
+        keys.tries(shard, queue),
+        keys.counters(shard, queue),
+      ];
       const args = [workerId, epoch, after === undefined ? '-' : `(${after}`, takeOverPage, hasOwnerDied ? 1 : 0];
-      const reply = (await takeOverScript.run(redis, scriptKeys, args)) as [string, string, ...(string | number)[]];
+      const reply = (await takeOverScript.run(redis, scriptKeys, args)) as [string, string, string, ...(string | number)[]];
       if (reply[0] === 'lost') return { status: 'lost' };
       if (reply[0] !== 'taken') throw unexpectedReply('take-over', reply);
-      return { status: 'taken', last: reply[1] === '' ? undefined : reply[1], entries: parseTaken(reply) };
+      return { status: 'taken', last: reply[1] === '' ? undefined : reply[1], checkUpTo: rankOf(reply[2]), entries: parseTaken(reply) };
     },
 
     async mark({ shard, epoch }, queue, trials) {
@@ -167,12 +187,14 @@ function parseClaimed(reply: ClaimReply): Claimed {
       state: fields[i + 4] as string,
     });
   }
-  return { status: 'read', isDrained: reply[1] === 1, checkUpTo: reply[2] === '' ? 0 : parseEntryId(reply[2]).rank, entries };
+  return { status: 'read', isDrained: reply[1] === 1, checkUpTo: rankOf(reply[2]), entries };
 }
+
+const rankOf = (entryId: string): number => (entryId === '' ? 0 : parseEntryId(entryId).rank);
 
 function parseTaken(reply: readonly (string | number)[]): TakenEntry[] {
   const entries: TakenEntry[] = [];
-  for (let i = 2; i < reply.length; i += 7) {
+  for (let i = 3; i < reply.length; i += 7) {
     const { ms, rank } = parseEntryId(reply[i] as string);
     const trial = reply[i + 6] as string;
     entries.push({

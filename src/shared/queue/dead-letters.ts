@@ -2,7 +2,7 @@
  * Dead letters: read, put back, dropped. They lie in one stream for each shard and provider; a list merges the streams, newest
  * first, and its cursor names the last letter shown, so that paging is steady while letters come and go.
  */
-import { formatEntryId, formatOperationId, type Operation, parseEntryId, parseQueueName, type Place } from '../domain/operation.ts';
+import { formatEntryId, formatOperationId, type Operation, type Place, parseEntryId, parseQueueName } from '../domain/operation.ts';
 import type { ProviderError } from '../domain/provider-error.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -28,7 +28,9 @@ export interface DeadLetter {
   readonly deadAtMs: number;
 }
 
-export type DeadLetterPage = { readonly status: 'listed'; readonly items: readonly DeadLetter[]; readonly nextCursor: string | undefined } | { readonly status: 'bad_cursor' };
+export type DeadLetterPage =
+  | { readonly status: 'listed'; readonly items: readonly DeadLetter[]; readonly nextCursor: string | undefined }
+  | { readonly status: 'bad_cursor' };
 export type Retried = { readonly status: 'retried'; readonly operationId: string } | { readonly status: 'not_found' };
 
 export interface DeadLetters {
@@ -56,17 +58,25 @@ interface Found {
 }
 
 const scanPage = 200;
+const revivedResultMs = 3_600_000;
 
 export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient; keys: Keys; shards: number }): DeadLetters {
   const streams = async (provider?: string) => {
     const perShard = await Promise.all(
-      Array.from({ length: shards }, async (_, shard) => (await redis.smembers(keys.deadLetterProviders(shard))).map((name) => ({ shard, provider: name }))),
+      Array.from({ length: shards }, async (_, shard) =>
+        (await redis.smembers(keys.deadLetterProviders(shard))).map((name) => ({ shard, provider: name })),
+      ),
     );
     return perShard.flat().filter((stream) => provider === undefined || stream.provider === provider);
   };
 
   /** The newest matching letters of one stream after a position, at most `limit`. */
-  const scan = async (stream: { shard: number; provider: string }, filter: DeadLetterFilter, limit: number, after: Position | undefined) => {
+  const scan = async (
+    stream: { shard: number; provider: string },
+    filter: DeadLetterFilter,
+    limit: number,
+    after: Position | undefined,
+  ) => {
     const found: Found[] = [];
     let end = after ? lastIdAfter(stream, after) : '+';
     while (found.length < limit) {
@@ -101,13 +111,20 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
     if (reply[0] === 'dropped') return 'dropped';
     if (reply[0] !== 'requeued') throw unexpectedReply('requeue', reply);
     const outcome = reply[2] === '' ? undefined : parseOutcome(reply[2], place.ms);
-    if (outcome) await redis.hset(bucket, resultField(rank), packOutcome({ ...outcome, retriedAs: reply[1] }));
+    if (outcome) {
+      await redis.hset(bucket, resultField(rank), packOutcome({ ...outcome, retriedAs: reply[1] }));
+      // It may have expired in between, and a new one would stay for ever.
+      await redis.pexpire(bucket, revivedResultMs, 'NX');
+    }
     return formatOperationId({ shard, queue, ...parseEntryId(reply[1]) });
   };
 
   const listAll = async (filter: DeadLetterFilter, limit: number, after: Position | undefined) => {
     const parts = await Promise.all((await streams(filter.provider)).map((stream) => scan(stream, filter, limit, after)));
-    return parts.flat().sort((a, b) => compare(a.position, b.position)).slice(0, limit);
+    return parts
+      .flat()
+      .sort((a, b) => compare(a.position, b.position))
+      .slice(0, limit);
   };
 
   const forEach = async (filter: DeadLetterFilter, what: 'retry' | 'drop') => {
@@ -128,7 +145,11 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
       if (after === 'bad_cursor') return { status: 'bad_cursor' };
       const found = await listAll(filter, limit + 1, after);
       const last = found.length > limit ? found[limit - 1] : undefined;
-      return { status: 'listed', items: found.slice(0, limit).map(({ letter }) => letter), nextCursor: last && formatCursor(last.position) };
+      return {
+        status: 'listed',
+        items: found.slice(0, limit).map(({ letter }) => letter),
+        nextCursor: last && formatCursor(last.position),
+      };
     },
     async get(place) {
       if (place.shard >= shards) return undefined;
@@ -160,7 +181,11 @@ function parseLetter(shard: number, fields: readonly string[]): DeadLetter {
 }
 
 function matches({ operation, error }: DeadLetter, { tenant, code, recordId }: DeadLetterFilter): boolean {
-  return (tenant === undefined || operation.tenant === tenant) && (code === undefined || error.code === code) && (recordId === undefined || operation.recordId === recordId);
+  return (
+    (tenant === undefined || operation.tenant === tenant) &&
+    (code === undefined || error.code === code) &&
+    (recordId === undefined || operation.recordId === recordId)
+  );
 }
 
 /** Newest first; ties by shard, then provider. */
@@ -180,13 +205,15 @@ function lastIdAfter(stream: { shard: number; provider: string }, after: Positio
   return compare(after, probe) < 0 ? String(after.ms) : `(${after.ms}-0`;
 }
 
-const formatCursor = ({ ms, sequence, shard, provider }: Position) => Buffer.from(JSON.stringify([ms, sequence, shard, provider])).toString('base64url');
+const formatCursor = ({ ms, sequence, shard, provider }: Position) =>
+  Buffer.from(JSON.stringify([ms, sequence, shard, provider])).toString('base64url');
 
 function parseCursor(cursor: string): Position | 'bad_cursor' {
   try {
     const [ms, sequence, shard, provider] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
     const areNumbers = [ms, sequence, shard].every((n) => Number.isSafeInteger(n) && n >= 0);
-    return areNumbers && typeof provider === 'string' ? { ms, sequence, shard, provider } : 'bad_cursor';
+    // Redis refuses to look before 0-0.
+    return areNumbers && ms > 0 && typeof provider === 'string' ? { ms, sequence, shard, provider } : 'bad_cursor';
   } catch {
     return 'bad_cursor';
   }

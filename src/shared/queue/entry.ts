@@ -2,7 +2,15 @@
  * An operation as a stream's entry: `o` a short JSON array, `d` the data's text verbatim (so that it is parsed only where
  * somebody must look inside), `r` the record's digest. Always the same three fields: Redis then stores their names once a node.
  */
-import { type Change, defaultEntity, defaultSource, type Operation, type OperationKind, type Place, parseQueueName } from '../domain/operation.ts';
+import {
+  type Change,
+  defaultEntity,
+  defaultSource,
+  type Operation,
+  type OperationKind,
+  type Place,
+  parseQueueName,
+} from '../domain/operation.ts';
 
 const codes: Record<OperationKind, string> = { create: 'c', update: 'u', upsert: 'p', delete: 'd', read: 'r' };
 const kinds = new Map(Object.entries(codes).map(([kind, code]) => [code, kind as OperationKind]));
@@ -12,7 +20,11 @@ type Header = readonly [code: string, recordId: string, timestampMs: number, ent
 export function formatHeader(change: Change): string {
   const header: Header = [codes[change.kind], change.recordId, change.timestampMs];
   if (change.entity === defaultEntity && change.source === defaultSource) return JSON.stringify(header);
-  return JSON.stringify([...header, change.entity === defaultEntity ? '' : change.entity, change.source === defaultSource ? '' : change.source]);
+  return JSON.stringify([
+    ...header,
+    change.entity === defaultEntity ? '' : change.entity,
+    change.source === defaultSource ? '' : change.source,
+  ]);
 }
 
 /** Throws where the text is no header: a bug, or a foreign writer. */

@@ -50,7 +50,11 @@ export interface Leases {
 
 export function createLeases({ redis, keys, shards }: { redis: RedisClient; keys: Keys; shards: number }): Leases {
   const beat = async (worker: string, ttlMs: number, info: object) => {
-    const reply = (await heartbeatScript.run(redis, [keys.fleet, keys.fleetInfo], [worker, ttlMs, JSON.stringify(info), keys.fleetChanged])) as [string, string[], number];
+    const reply = (await heartbeatScript.run(
+      redis,
+      [keys.fleet, keys.fleetInfo],
+      [worker, ttlMs, JSON.stringify(info), keys.fleetChanged],
+    )) as [string, string[], number];
     if (reply[0] !== 'alive') throw unexpectedReply('heartbeat', reply);
     return { workers: reply[1], firstEndsInMs: reply[2] };
   };

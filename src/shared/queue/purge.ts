@@ -9,12 +9,15 @@ import type { RedisClient } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 import { defineScript, unexpectedReply } from '../redis/script.ts';
 import { createBacklogReader } from './backlog.ts';
+import { createQueueReader } from './claim.ts';
 import { parseOperation } from './entry.ts';
+import forgetSource from './forget.lua';
 import { createLeases } from './leases.ts';
 import pageSource from './purge-page.lua';
 import { createSettle, type FinalSettlement } from './settle.ts';
 
 const pageScript = defineScript('purge-page', pageSource);
+const forgetScript = defineScript('forget', forgetSource);
 const pageSize = 200;
 const passingLeaseMs = 10_000;
 
@@ -31,26 +34,41 @@ export interface PurgeDeps {
 export interface Purge {
   /** Returns how many operations became dead letters. */
   deadLetterAll(provider: string, error: ProviderError): Promise<number>;
-  /** Removes what is left of the provider's queues; dead letters stay, and results until they expire. */
-  forget(provider: string): Promise<void>;
+  /**
+   * Removes what is left of the provider's queues; dead letters stay, and results until they expire. False where something was accepted in the
+   * meantime: those queues stay.
+   */
+  forget(provider: string): Promise<boolean>;
 }
 
 export function createPurge(deps: PurgeDeps): Purge {
   const { redis, keys, shards, statusTtlMs } = deps;
   const leases = createLeases(deps);
   const backlog = createBacklogReader(deps);
+  const reader = createQueueReader({ redis, keys, workerId: deps.processId });
 
-  /** How many operations of a page were given up; 'again' where the shard changed hands meanwhile. */
-  const purgePage = async (shard: number, queue: string, error: ProviderError): Promise<number | 'again'> => {
+  /** How many operations of a page were given up; 'again' where the shard changed hands meanwhile; 'empty' when nothing is left. */
+  const purgePage = async (shard: number, queue: string, error: ProviderError): Promise<number | 'again' | 'empty'> => {
     const as = await readLease(shard);
-    const reply = (await pageScript.run(redis, [keys.queue(shard, queue)], [as.owner, pageSize])) as string[];
+    const reply = (await pageScript.run(redis, [keys.queue(shard, queue), keys.counters(shard, queue)], [as.owner, pageSize])) as string[];
     if (reply[0] !== 'page') throw unexpectedReply('purge-page', reply);
-    const finals: FinalSettlement[] = [];
-    for (let i = 1; i < reply.length; i += 4) finals.push(giveUp(shard, queue, reply.slice(i, i + 4) as Row, error, deps.now()));
-    if (finals.length === 0) return 0;
+    const rows: Row[] = [];
+    for (let i = 2; i < reply.length; i += 4) rows.push(reply.slice(i, i + 4) as Row);
+    if (rows.length === 0) return 'empty';
+    const { settledBefore, open } = await splitFinal(shard, queue, rows, reply[1] as string);
+    const finals = open.map((row) => giveUp(shard, queue, row, error, Math.round(deps.now())));
     const settle = createSettle({ redis, keys, workerId: as.owner, statusTtlMs });
-    const [answer] = await settle([{ shard, queue, epoch: as.epoch, keep: 0, finals, retries: [], settledBefore: [] }]);
+    const [answer] = await settle([{ shard, queue, epoch: as.epoch, keep: 0, finals, retries: [], settledBefore }]);
     return answer === 'ok' ? finals.length : 'again';
+  };
+
+  /** After a lost group, entries come again that were final. */
+  const splitFinal = async (shard: number, queue: string, rows: readonly Row[], checkUpTo: string) => {
+    const upTo = checkUpTo === '' ? 0 : parseEntryId(checkUpTo).rank;
+    const doubtful = rows.map(([id]) => parseEntryId(id).rank).filter((rank) => rank <= upTo);
+    const final = doubtful.length === 0 ? new Set<number>() : await reader.findFinal(shard, queue, doubtful);
+    const isFinal = ([id]: Row) => final.has(parseEntryId(id).rank);
+    return { settledBefore: rows.filter(isFinal).map(([id]) => parseEntryId(id)), open: rows.filter((row) => !isFinal(row)) };
   };
 
   const purgeShard = async (shard: number, provider: string, error: ProviderError) => {
@@ -59,10 +77,25 @@ export function createPurge(deps: PurgeDeps): Purge {
     const acquired = await leases.acquire(shard, deps.processId, passingLeaseMs);
     let count = 0;
     for (const queue of queues) {
-      for (let page = await purgePage(shard, queue, error); page !== 0; page = await purgePage(shard, queue, error)) count += page === 'again' ? 0 : page;
+      for (let page = await purgePage(shard, queue, error); page !== 'empty'; page = await purgePage(shard, queue, error))
+        count += page === 'again' ? 0 : page;
     }
     if (acquired.status === 'acquired') await leases.release(shard, deps.processId, acquired.epoch);
     return count;
+  };
+
+  const forgetQueue = async (shard: number, queue: string): Promise<boolean> => {
+    const scriptKeys = [
+      keys.queues(shard),
+      keys.ready(shard),
+      keys.queue(shard, queue),
+      keys.counters(shard, queue),
+      keys.records(shard, queue),
+      keys.tries(shard, queue),
+    ];
+    const reply = (await forgetScript.run(redis, scriptKeys, [queue])) as [string];
+    if (reply[0] !== 'forgotten' && reply[0] !== 'open') throw unexpectedReply('forget', reply);
+    return reply[0] === 'forgotten';
   };
 
   const readLease = async (shard: number) => {
@@ -76,17 +109,13 @@ export function createPurge(deps: PurgeDeps): Purge {
       return counts.reduce((sum, count) => sum + count, 0);
     },
     async forget(provider) {
+      let isGone = true;
       for (let shard = 0; shard < shards; shard++) {
         const queues = await backlog.queuesOf(shard, provider);
-        await Promise.all(
-          queues.map(async (queue) => {
-            await redis.zrem(keys.queues(shard), queue);
-            await redis.srem(keys.ready(shard), queue);
-            await redis.hdel(keys.counters(shard, queue), 'g', 'r');
-            await redis.unlink(keys.queue(shard, queue), keys.tries(shard, queue), keys.records(shard, queue));
-          }),
-        );
+        const forgotten = await Promise.all(queues.map((queue) => forgetQueue(shard, queue)));
+        isGone = isGone && forgotten.every(Boolean);
       }
+      return isGone;
     },
   };
 }

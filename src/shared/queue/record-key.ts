@@ -30,7 +30,8 @@ export interface RecordHasher {
 export async function createRecordHasher(): Promise<RecordHasher> {
   const { h32 } = await xxhash();
   return {
-    shardOf: ({ tenant, entity, recordId }, shards) => h32(`${tenant.length}:${tenant}${entity.length}:${entity}${recordId}`, shardSeed) % shards,
+    shardOf: ({ tenant, entity, recordId }, shards) =>
+      h32(`${tenant.length}:${tenant}${entity.length}:${entity}${recordId}`, shardSeed) % shards,
     shardOfText: (text, shards) => h32(text, shardSeed) % shards,
     digestOf({ entity, recordId }) {
       const text = `${entity.length}:${entity}${recordId}`;

@@ -46,7 +46,7 @@ const acceptanceDigits = (ms: number) => (ms % 36 ** 4).toString(36).padStart(4,
 export function packOutcome(outcome: Outcome): string {
   const duration = Math.max(0, outcome.completedAtMs - outcome.acceptedAtMs);
   const head = `${statusCodes[outcome.status]}${kindCode(outcome.kind)}${acceptanceDigits(outcome.acceptedAtMs)}${outcome.attempts.toString(36)}.${duration.toString(36)}`;
-  const entity = outcome.entity === defaultEntity ? '' : encodeURIComponent(outcome.entity);
+  const entity = outcome.entity === defaultEntity ? '' : outcome.entity.replace(/[%\t]/g, encodeURIComponent);
   return `${head}\t${packExtras(outcome)}\t${entity}\t${outcome.recordId}`;
 }
 

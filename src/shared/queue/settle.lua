@@ -6,9 +6,9 @@
 --   (hash), providers with dead letters (set), waiting (set); and after each nine its result buckets (hash). One slot on a cluster.
 -- ARGV: 1 owner; 2 number of queues; 3 life of results, ms; then for each queue: name, epoch, provider, `done` channel, history entries to keep, and six
 --   lists, each its length in arguments first: ids to acknowledge; record digest, state; trial id, value; ids of trials to forget; dead letters (id, o, d,
---   r, attempts, error, now); result buckets (how many, then for each: its length, field, value ...).
+--   r, attempts, error, now, which of the result buckets, field there, value); result buckets (how many, then for each: its length, field, value ...).
 -- Reply: {'settled', for each queue 'ok' or 'lost' (lease or epoch is another's: nothing was written)}.
--- Run twice: the same. Cost: O(arguments).
+-- Run twice: the same, whatever became of its dead letters in between. Cost: O(arguments).
 local reply, k, at = {'settled'}, 0, 4
 
 local function list()
@@ -18,9 +18,14 @@ local function list()
 end
 
 local function deadLetter(keys, name, provider, first, last)
-  for i = first, last, 7 do
+  for i = first, last, 10 do
     local field = name .. ' ' .. ARGV[i]
-    if redis.call('HEXISTS', KEYS[keys + 7], field) == 0 then
+    local bucket, outcome = KEYS[keys + 9 + ARGV[i + 7]], ARGV[i + 9]
+    local before = redis.call('HGET', bucket, ARGV[i + 8])
+    -- A result of the same acceptance (see result.ts): the operation was final already, and an operator may have put its letter back since.
+    local isFinal = before and string.sub(before, 3, 6) == string.sub(outcome, 3, 6)
+    if not isFinal and redis.call('HEXISTS', KEYS[keys + 7], field) == 0 then
+      redis.call('HSET', bucket, ARGV[i + 8], outcome)
       local id = redis.call('XADD', KEYS[keys + 6], '*', 'q', name, 'i', ARGV[i], 'o', ARGV[i + 1], 'd', ARGV[i + 2], 'r', ARGV[i + 3],
         'n', ARGV[i + 4], 'e', ARGV[i + 5], 't', ARGV[i + 6])
       redis.call('HSET', KEYS[keys + 7], field, id)
@@ -35,7 +40,10 @@ local function trim(queue, final, added, keep)
   local length = redis.call('XLEN', queue)
   local excess = length - (added - final) - keep
   if excess < 100 then return end
-  local oldestPending = redis.call('XPENDING', queue, 'workers')[2]
+  local pending = redis.pcall('XPENDING', queue, 'workers')
+  -- A lost group: nobody knows what is final until it is made again.
+  if pending.err then return end
+  local oldestPending = pending[2]
   if oldestPending then
     local first = redis.call('XRANGE', queue, '-', '+', 'COUNT', 1)[1][1]
     excess = math.min(excess, tonumber(string.match(oldestPending, '-(%d+)')) - tonumber(string.match(first, '-(%d+)')))
@@ -57,10 +65,11 @@ for i = 1, tonumber(ARGV[2]) do
   local firstDead, lastDead = list()
   local buckets = tonumber(ARGV[at])
   at = at + 1
+  if isOwner then deadLetter(k, name, provider, firstDead, lastDead) end
   for b = 1, buckets do
     local first, last = list()
     if isOwner then
-      redis.call('HSET', KEYS[k + 9 + b], unpack(ARGV, first, last))
+      if last > first then redis.call('HSET', KEYS[k + 9 + b], unpack(ARGV, first, last)) end
       redis.call('PEXPIRE', KEYS[k + 9 + b], ARGV[3])
     end
   end
@@ -68,11 +77,10 @@ for i = 1, tonumber(ARGV[2]) do
     if lastRecord > firstRecord then redis.call('HSET', KEYS[k + 4], unpack(ARGV, firstRecord, lastRecord)) end
     if lastTrial > firstTrial then redis.call('HSET', KEYS[k + 5], unpack(ARGV, firstTrial, lastTrial)) end
     if lastForget >= firstForget then redis.call('HDEL', KEYS[k + 5], unpack(ARGV, firstForget, lastForget)) end
-    deadLetter(k, name, provider, firstDead, lastDead)
     if lastAck >= firstAck then
       local acknowledged = redis.call('XACK', KEYS[k + 2], 'workers', unpack(ARGV, firstAck, lastAck))
       local final = redis.call('HINCRBY', KEYS[k + 3], 'f', acknowledged)
-      trim(KEYS[k + 2], final, tonumber(redis.call('HGET', KEYS[k + 3], 'a')), tonumber(keep))
+      trim(KEYS[k + 2], final, tonumber(redis.call('HGET', KEYS[k + 3], 'a') or final), tonumber(keep))
       if redis.call('EXISTS', KEYS[k + 9]) == 1 then
         for a = firstAck, lastAck do
           local member = name .. ' ' .. ARGV[a]

@@ -56,7 +56,17 @@ export interface Settlement extends Ownership {
 /** Safe to repeat after a lost answer. 'lost': another owns the shard, and nothing was written. */
 export type Settle = (settlements: readonly Settlement[]) => Promise<readonly ('ok' | 'lost')[]>;
 
-export function createSettle({ redis, keys, workerId, statusTtlMs }: { redis: RedisClient; keys: Keys; workerId: string; statusTtlMs: number }): Settle {
+export function createSettle({
+  redis,
+  keys,
+  workerId,
+  statusTtlMs,
+}: {
+  redis: RedisClient;
+  keys: Keys;
+  workerId: string;
+  statusTtlMs: number;
+}): Settle {
   const settleGroup = async (group: readonly Settlement[]) => {
     const scriptKeys: string[] = [];
     const args: (string | number)[] = [workerId, group.length, statusTtlMs];
@@ -102,7 +112,9 @@ function split(settlement: Settlement): Settlement[] {
 }
 
 function chunk<T>(items: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(items.length / maxOperationsPerCall) }, (_, i) => items.slice(i * maxOperationsPerCall, (i + 1) * maxOperationsPerCall));
+  return Array.from({ length: Math.ceil(items.length / maxOperationsPerCall) }, (_, i) =>
+    items.slice(i * maxOperationsPerCall, (i + 1) * maxOperationsPerCall),
+  );
 }
 
 function appendSettlement(keys: Keys, settlement: Settlement, scriptKeys: string[], args: (string | number)[]): void {
@@ -125,23 +137,26 @@ function appendSettlement(keys: Keys, settlement: Settlement, scriptKeys: string
   const records: string[] = [];
   const forgotten: string[] = [];
   const dead: (string | number)[] = [];
-  const buckets = new Map<number, string[]>();
+  const buckets = new Map<number, { readonly index: number; readonly pairs: string[] }>();
   for (const { entry, outcome, hadTrial, record, deadLetter } of finals) {
     const entryId = formatEntryId(entry);
     acks.push(entryId);
     if (record) records.push(record.digest, packRecordState(record.state));
     if (hadTrial) forgotten.push(entryId);
-    if (deadLetter) dead.push(entryId, deadLetter.header, deadLetter.data, deadLetter.digest, deadLetter.attempts, deadLetter.errorJson, outcome.completedAtMs);
     const number = Math.floor(entry.rank / resultBucketSize);
-    const bucket = buckets.get(number);
-    const field = resultField(entry.rank);
-    if (bucket) bucket.push(field, packOutcome(outcome));
-    else buckets.set(number, [field, packOutcome(outcome)]);
+    const bucket = buckets.get(number) ?? { index: buckets.size + 1, pairs: [] };
+    buckets.set(number, bucket);
+    const result = [resultField(entry.rank), packOutcome(outcome)] as const;
+    if (!deadLetter) bucket.pairs.push(...result);
+    else {
+      const { header, data, digest, attempts, errorJson } = deadLetter;
+      dead.push(entryId, header, data, digest, attempts, errorJson, Math.round(outcome.completedAtMs), bucket.index, ...result);
+    }
   }
   const trials = retries.flatMap(({ entry, trial }) => [formatEntryId(entry), packTrial(trial)]);
   for (const list of [acks, records, trials, forgotten, dead]) args.push(list.length, ...list);
   args.push(buckets.size);
-  for (const [number, pairs] of buckets) {
+  for (const [number, { pairs }] of buckets) {
     scriptKeys.push(keys.results(shard, queue, number * resultBucketSize));
     args.push(pairs.length, ...pairs);
   }

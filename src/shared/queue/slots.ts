@@ -6,7 +6,13 @@ import { Cluster } from 'ioredis';
 import type { RedisClient } from '../redis/connection.ts';
 
 /** Splits work into groups that may share a script call: at most `maxWeight` each (but at least one item). */
-export function groupForScript<T>(redis: RedisClient, items: readonly T[], shardOf: (item: T) => number, weightOf: (item: T) => number, maxWeight: number): T[][] {
+export function groupForScript<T>(
+  redis: RedisClient,
+  items: readonly T[],
+  shardOf: (item: T) => number,
+  weightOf: (item: T) => number,
+  maxWeight: number,
+): T[][] {
   const isCluster = redis instanceof Cluster;
   const open = new Map<number, { items: T[]; weight: number }>();
   const groups: T[][] = [];

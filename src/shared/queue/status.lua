@@ -1,11 +1,19 @@
 -- Looks up one operation.
 -- Atomic: it must not be missed while it moves from pending to final.
 -- KEYS: 1 its result bucket (hash); 2 its queue (stream); 3 trials (hash). ARGV: 1 field in the bucket; 2 entry id.
--- Reply: {'final', packed outcome}; {'open', o, d, 1 if a worker has it, trial or ''}; {'unknown'}. Cost: O(1).
+-- Reply: {'final', packed outcome}; {'open', o, d, 1 if a worker has it, trial or ''}; {'unknown'}: no entry, or one that was settled longer ago than
+--   its result was kept. Cost: O(1).
 local outcome = redis.call('HGET', KEYS[1], ARGV[1])
 if outcome then return {'final', outcome} end
 local entry = redis.call('XRANGE', KEYS[2], ARGV[2], ARGV[2])[1]
 if not entry then return {'unknown'} end
 local pending = redis.pcall('XPENDING', KEYS[2], 'workers', ARGV[2], ARGV[2], 1)
 local isPending = not pending.err and #pending == 1
+if not isPending and not pending.err then
+  -- Read once and no longer pending: settled. Ranks order a queue's entries.
+  local facts = redis.call('XINFO', 'GROUPS', KEYS[2])[1]
+  for i = 1, #facts, 2 do
+    if facts[i] == 'last-delivered-id' and tonumber(string.match(facts[i + 1], '-(%d+)')) >= tonumber(string.match(ARGV[2], '-(%d+)')) then return {'unknown'} end
+  end
+end
 return {'open', entry[2][2], entry[2][4], isPending and 1 or 0, redis.call('HGET', KEYS[3], ARGV[2]) or ''}

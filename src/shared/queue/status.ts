@@ -1,5 +1,12 @@
 /** What became of an operation: from its result if it is final, else from its entry, the pending list and its trial. */
-import { formatEntryId, formatOperationId, type OperationKind, type OperationStatus, parseEntryId, type Place } from '../domain/operation.ts';
+import {
+  formatEntryId,
+  formatOperationId,
+  type OperationKind,
+  type OperationStatus,
+  type Place,
+  parseEntryId,
+} from '../domain/operation.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 import { defineScript, unexpectedReply } from '../redis/script.ts';

@@ -5,11 +5,13 @@
  * the API, the larger its batches. An operation with an idempotency key asks first where the key lives, in the key's own shard,
  * whether it was used for something else; the mark that makes the repetition harmless is written with the entry itself, in the
  * record's shard. A crash between the two leaves a fingerprint without an entry: the repetition then simply succeeds.
+ *
+ * Operations of one request enter in its order, which is what decides between equal timestamps.
  */
+import { type Change, formatOperationId, parseEntryId, queueName } from '../domain/operation.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 import { defineScript, unexpectedReply } from '../redis/script.ts';
-import { type Change, formatOperationId, parseEntryId, queueName } from '../domain/operation.ts';
 import type { BacklogGuard } from './backlog-guard.ts';
 import enqueueSource from './enqueue.lua';
 import { formatHeader } from './entry.ts';
@@ -18,8 +20,10 @@ import { groupForScript } from './slots.ts';
 
 const enqueueScript = defineScript('enqueue', enqueueSource);
 const maxCallsUnderWay = 2;
-/** Keeps one script call short (well under 5 ms), and its arguments within what Lua can take. */
-const maxOperationsPerCall = 1_000;
+/** Keeps one script call short (well under 5 ms). An operation weighs 1, and 1 more for each KiB of data. */
+const maxWeightPerCall = 1_000;
+/** A fingerprint outlives the mark made after it: else the key could stand for another operation while the mark still answers. */
+const fingerprintGraceMs = 60_000;
 
 export interface Submission {
   readonly change: Change;
@@ -38,6 +42,7 @@ export type Submitted =
 
 interface Waiting {
   readonly change: Change;
+  readonly shard: number;
   readonly idempotencyKey: string | undefined;
   readonly settle: (submitted: Submitted) => void;
   readonly fail: (error: unknown) => void;
@@ -73,7 +78,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
     const batch = waiting;
     waiting = [];
     underWay++;
-    void enqueueAll(deps, batch).finally(() => {
+    void enqueueAll(deps, admit(deps, batch)).finally(() => {
       underWay--;
       flush();
     });
@@ -81,70 +86,115 @@ export function createSubmit(deps: SubmitDeps): Submit {
 
   const enter = (change: Change, idempotencyKey: string | undefined) =>
     new Promise<Submitted>((settle, fail) => {
-      waiting.push({ change, idempotencyKey, settle, fail });
+      waiting.push({ change, shard: deps.hasher.shardOf(change, deps.shards), idempotencyKey, settle, fail });
       if (isScheduled) return;
       isScheduled = true;
       setImmediate(flush);
     });
 
-  return (submissions) =>
-    Promise.all(
-      submissions.map(async ({ change, idempotency }) => {
-        if (!idempotency) return enter(change, undefined);
-        const known = await rememberFingerprint(deps, change, idempotency);
-        if (known.fingerprint !== idempotency.fingerprint) return { status: 'idempotency_mismatch' } as const;
-        return enter({ ...change, recordId: known.recordId }, idempotency.key);
-      }),
+  const enterChecked = ({ change, idempotency }: Submission, known: Fingerprint | undefined): Promise<Submitted> | Submitted => {
+    if (!idempotency || !known) return enter(change, undefined);
+    if (known.fingerprint !== idempotency.fingerprint) return { status: 'idempotency_mismatch' };
+    return enter({ ...change, recordId: known.recordId }, idempotency.key);
+  };
+
+  return async (submissions) => {
+    if (!submissions.some(({ idempotency }) => idempotency)) return Promise.all(submissions.map(({ change }) => enter(change, undefined)));
+    const known = await Promise.all(
+      submissions.map(({ change, idempotency }) => idempotency && rememberFingerprint(deps, change, idempotency)),
     );
+    return Promise.all(submissions.map((submission, i) => enterChecked(submission, known[i])));
+  };
+}
+
+interface Fingerprint {
+  readonly fingerprint: string;
+  readonly recordId: string;
 }
 
 /** First use: remembers what the key stands for. Later uses: tells it, with the record id that was made for it. */
-async function rememberFingerprint({ redis, keys, shards, hasher, idempotencyTtlMs }: SubmitDeps, change: Change, idempotency: NonNullable<Submission['idempotency']>) {
+async function rememberFingerprint(
+  { redis, keys, shards, hasher, idempotencyTtlMs }: SubmitDeps,
+  change: Change,
+  idempotency: NonNullable<Submission['idempotency']>,
+): Promise<Fingerprint> {
   const key = keys.fingerprint(hasher.shardOfText(idempotency.key, shards), idempotency.key);
   const mine = JSON.stringify([idempotency.fingerprint, idempotency.isRecordIdGenerated ? change.recordId : '']);
-  const known = await redis.call('SET', key, mine, 'PX', idempotencyTtlMs, 'NX', 'GET');
+  const known = await redis.call('SET', key, mine, 'PX', idempotencyTtlMs + fingerprintGraceMs, 'NX', 'GET');
   const [fingerprint, recordId] = JSON.parse((known as string | null) ?? mine) as [string, string];
   return { fingerprint, recordId: recordId === '' ? change.recordId : recordId };
 }
 
-async function enqueueAll(deps: SubmitDeps, batch: readonly Waiting[]): Promise<void> {
-  const sections = await admit(deps, batch);
+/** Takes a place for each operation; those for which there is none, by what is known now, are looked at again by themselves. */
+function admit(deps: SubmitDeps, batch: readonly Waiting[]): Waiting[] {
+  const refused = new Map<string, Waiting[]>();
+  const admitted = batch.filter((item) => {
+    const { provider } = item.change;
+    const before = refused.get(provider);
+    if (!before && deps.guard.tryEnter(provider)) return true;
+    if (before) before.push(item);
+    else refused.set(provider, [item]);
+    return false;
+  });
+  for (const [provider, items] of refused) void lookAgain(deps, provider, items);
+  return admitted;
+}
+
+/** The other providers do not wait for the counts of one that is full. Never throws. */
+async function lookAgain(deps: SubmitDeps, provider: string, items: readonly Waiting[]): Promise<void> {
+  const admitted: Waiting[] = [];
+  const refused: Waiting[] = [];
+  try {
+    for (const item of items) ((await deps.guard.enterAfterRefresh(provider)) ? admitted : refused).push(item);
+  } catch (error) {
+    for (const item of items.slice(admitted.length + refused.length)) item.fail(error);
+  }
+  await Promise.all([enqueueAll(deps, admitted), ...refused.map((item) => answerRefused(deps, item))]);
+}
+
+/** A repetition gets its first answer, however full the queue is. */
+async function answerRefused({ redis, keys }: SubmitDeps, { change, shard, idempotencyKey, settle, fail }: Waiting): Promise<void> {
+  try {
+    const entryId = idempotencyKey === undefined ? null : await redis.get(keys.idempotency(shard, idempotencyKey));
+    settle(entryId === null ? { status: 'backlog_full' } : queued(shard, queueName(change.provider, change.tenant), entryId, change));
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Settles or fails every operation; never throws. */
+async function enqueueAll(deps: SubmitDeps, admitted: readonly Waiting[]): Promise<void> {
   const groups = groupForScript(
     deps.redis,
-    sections,
-    (section) => section.shard,
-    (section) => section.items.length,
-    maxOperationsPerCall,
+    divide(admitted),
+    ({ shard }) => shard,
+    ({ items }) => weigh(items),
+    maxWeightPerCall,
   );
   await Promise.all(groups.map((group) => enqueueGroup(deps, group)));
 }
 
-/** Sorts operations by queue, and turns away those that a bound refuses. */
-async function admit({ shards, hasher, guard }: SubmitDeps, batch: readonly Waiting[]): Promise<Section[]> {
-  const sections = new Map<string, Section>();
-  for (const item of batch) {
-    const { change } = item;
-    if (!guard.tryEnter(change.provider) && !(await guard.enterAfterRefresh(change.provider))) {
-      item.settle({ status: 'backlog_full' });
-      continue;
-    }
-    const shard = hasher.shardOf(change, shards);
+const weightOf = ({ change }: Waiting) => 1 + ((change.dataJson?.length ?? 0) >> 10);
+const weigh = (items: readonly Waiting[]) => items.reduce((sum, item) => sum + weightOf(item), 0);
+
+/** By queue, in order; a queue with much goes in several sections. */
+function divide(admitted: readonly Waiting[]): Section[] {
+  const sections: Section[] = [];
+  const open = new Map<string, { section: Section; weight: number }>();
+  for (const item of admitted) {
+    const { change, shard } = item;
     const queue = queueName(change.provider, change.tenant);
     const name = `${shard} ${queue}`;
-    const section = sections.get(name);
-    if (section) section.items.push(item);
-    else sections.set(name, { shard, queue, items: [item] });
+    let latest = open.get(name);
+    if (!latest || latest.weight + weightOf(item) > maxWeightPerCall) {
+      latest = { section: { shard, queue, items: [] }, weight: 0 };
+      open.set(name, latest);
+      sections.push(latest.section);
+    }
+    latest.section.items.push(item);
+    latest.weight += weightOf(item);
   }
-  return [...sections.values()].flatMap(splitSection);
-}
-
-function splitSection(section: Section): Section[] {
-  if (section.items.length <= maxOperationsPerCall) return [section];
-  const parts: Section[] = [];
-  for (let i = 0; i < section.items.length; i += maxOperationsPerCall) {
-    parts.push({ ...section, items: section.items.slice(i, i + maxOperationsPerCall) });
-  }
-  return parts;
+  return sections;
 }
 
 async function enqueueGroup(deps: SubmitDeps, sections: readonly Section[]): Promise<void> {
@@ -164,7 +214,8 @@ async function enqueueGroup(deps: SubmitDeps, sections: readonly Section[]): Pro
 function formatCall({ keys, hasher, idempotencyTtlMs }: SubmitDeps, sections: readonly Section[]) {
   const scriptKeys: string[] = [];
   const args: (string | number)[] = [sections.length, idempotencyTtlMs];
-  for (const { shard, queue } of sections) scriptKeys.push(keys.ready(shard), keys.queues(shard), keys.queue(shard, queue), keys.counters(shard, queue));
+  for (const { shard, queue } of sections)
+    scriptKeys.push(keys.ready(shard), keys.queues(shard), keys.queue(shard, queue), keys.counters(shard, queue));
   for (const { shard, queue, items } of sections) {
     args.push(queue, keys.bell(shard), items.length);
     for (const { change, idempotencyKey } of items) {
@@ -181,8 +232,11 @@ function tell({ guard }: SubmitDeps, sections: readonly Section[], reply: readon
     guard.learn(shard, queue, { open: reply[at] as number, deadLetters: reply[at + 1] as number }, items.length);
     at += 2;
     for (const { change, settle } of items) {
-      const place = { shard, queue, ...parseEntryId(reply[at++] as string) };
-      settle({ status: 'queued', operationId: formatOperationId(place), recordId: change.recordId });
+      settle(queued(shard, queue, reply[at++] as string, change));
     }
   }
+}
+
+function queued(shard: number, queue: string, entryId: string, { recordId }: Change): Submitted {
+  return { status: 'queued', operationId: formatOperationId({ shard, queue, ...parseEntryId(entryId) }), recordId };
 }

@@ -3,15 +3,34 @@
 -- Atomic: nothing may be appended between the look and the removal.
 -- KEYS: 1 lease (hash); 2 queues (sorted set); 3 ready (set); 4 the queue (stream); 5 counters (hash); 6 trials (hash).
 -- ARGV: 1 owner; 2 epoch; 3 name; 4 life of history, ms.
--- Reply: {'lost'}, {'removed'} or {'kept', entries dropped}. Counters stay, so that ranks never repeat. Run twice: the same.
--- Cost: O(entries dropped).
+-- Reply: {'lost'}, {'removed'} or {'kept', entries dropped}. What is open is read from the stream itself; counters that a deletion by hand left
+--   behind are put right. They stay when the stream goes, so that ranks never repeat. Run twice: the same. Cost: O(entries dropped).
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
 if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] then return {'lost'} end
+
+-- Id of the oldest entry that is not final; false where there is none, nil where the group is missing and nobody can tell.
+local function findOldestOpen(queue)
+  local newest = redis.call('XREVRANGE', queue, '+', '-', 'COUNT', 1)[1]
+  if not newest then return false end
+  local pending = redis.pcall('XPENDING', queue, 'workers')
+  if pending.err then return nil end
+  if pending[2] then return pending[2] end
+  local facts = redis.call('XINFO', 'GROUPS', queue)[1]
+  for i = 1, #facts, 2 do
+    if facts[i] == 'last-delivered-id' then
+      local unread = redis.call('XRANGE', queue, '(' .. facts[i + 1], '+', 'COUNT', 1)[1]
+      return unread and unread[1] or false
+    end
+  end
+end
+
 local time = redis.call('TIME')
-local oldest = time[1] * 1000 - tonumber(ARGV[4])
+local oldest = time[1] * 1000 + math.floor(time[2] / 1000) - tonumber(ARGV[4])
 local known = redis.call('HMGET', KEYS[5], 'a', 'f', 'm')
-local open = tonumber(known[1] or 0) - tonumber(known[2] or 0)
-if open <= 0 and tonumber(known[3] or 0) < oldest then
+local firstOpen = findOldestOpen(KEYS[4])
+if firstOpen == nil then return {'kept', 0} end
+if not firstOpen and known[1] and known[1] ~= known[2] then redis.call('HSET', KEYS[5], 'f', known[1]) end
+if not firstOpen and tonumber(known[3] or 0) < oldest then
   redis.call('UNLINK', KEYS[4], KEYS[6])
   redis.call('ZREM', KEYS[2], ARGV[3])
   redis.call('SREM', KEYS[3], ARGV[3])
@@ -19,16 +38,5 @@ if open <= 0 and tonumber(known[3] or 0) < oldest then
   return {'removed'}
 end
 local limit = string.format('%.0f', oldest) .. '-0'
-if open > 0 then
-  local pending = redis.pcall('XPENDING', KEYS[4], 'workers')
-  if pending.err then return {'kept', 0} end
-  local groups = redis.call('XINFO', 'GROUPS', KEYS[4])
-  local firstOpen = pending[2]
-  if not firstOpen then
-    for i = 1, #groups[1], 2 do
-      if groups[1][i] == 'last-delivered-id' then firstOpen = groups[1][i + 1] end
-    end
-  end
-  if tonumber(string.match(firstOpen, '^%d+')) < oldest then limit = firstOpen end
-end
+if firstOpen and tonumber(string.match(firstOpen, '^%d+')) < oldest then limit = firstOpen end
 return {'kept', redis.call('XTRIM', KEYS[4], 'MINID', limit)}

@@ -12,7 +12,13 @@ export interface Trial {
   readonly sealedTo: number;
 }
 
-type Packed = readonly [attempts: number, dueAtMs: number, startedIn: number, sealedTo: number, error?: readonly [string, string, 0 | 1, number | null]];
+type Packed = readonly [
+  attempts: number,
+  dueAtMs: number,
+  startedIn: number,
+  sealedTo: number,
+  error?: readonly [string, string, 0 | 1, number | null],
+];
 
 export function packTrial({ attempts, dueAtMs, error, startedIn, sealedTo }: Trial): string {
   const packed: Packed = [attempts, dueAtMs, startedIn, sealedTo];
@@ -27,6 +33,11 @@ export function parseTrial(text: string): Trial {
     dueAtMs,
     startedIn,
     sealedTo,
-    error: error && { code: error[0], message: error[1], retryable: error[2] === 1, ...(error[3] === null ? {} : { providerStatus: error[3] }) },
+    error: error && {
+      code: error[0],
+      message: error[1],
+      retryable: error[2] === 1,
+      ...(error[3] === null ? {} : { providerStatus: error[3] }),
+    },
   };
 }

@@ -44,7 +44,9 @@ export function createFinalWaiter({ redis, subscriber, keys }: { redis: RedisCli
       waiters.set(name, mine.add(wake));
       try {
         await announce(place, member);
-        if (!(await isFinal())) await promise;
+        // An operation that is final already is never announced: its name would stay for as long as others wait here.
+        if (await isFinal()) await redis.srem(keys.waiting(place.shard), member);
+        else await promise;
       } finally {
         wake();
         mine.delete(wake);

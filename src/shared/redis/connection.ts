@@ -17,7 +17,8 @@ export function parseRedisUrl(text: string): Endpoint {
   const isCluster = parts.length > 1 || parts.some((part) => /^rediss?\+cluster:/.test(part));
   const nodes = parts.map((part) => {
     const plain = part.replace(/^(rediss?)\+cluster:/, '$1:');
-    const url = /^rediss?:\/\//.test(plain) ? plain : `redis://${plain}`;
+    const url = plain.includes('://') ? plain : `redis://${plain}`;
+    if (!/^rediss?:\/\//.test(url)) throw new Error('a Redis address begins with redis:// or rediss://');
     if (new URL(url).hostname === '') throw new Error('a Redis address has no host');
     return url;
   });
@@ -25,8 +26,8 @@ export function parseRedisUrl(text: string): Endpoint {
 }
 
 /**
- * Commands wait for a reconnect up to `commandTimeoutMs` and then fail, so that callers see an outage instead of hanging. A client
- * on a single Redis joins the commands of one turn of the event loop into one write; on a cluster it does not (a batch
+ * A command fails at once when its connection breaks or cannot be made, and after `commandTimeoutMs` when Redis does not answer: callers see
+ * an outage instead of hanging, and whether to try again is theirs to say. The client itself goes on reconnecting. A client on a single Redis joins the commands of one turn of the event loop into one write; on a cluster it does not (a batch
  * would be sent to the wrong node after slots move), so callers send one script a slot there.
  */
 export function connectRedis(url: string, options: { name: string; commandTimeoutMs?: number }): RedisClient {
@@ -36,22 +37,44 @@ export function connectRedis(url: string, options: { name: string; commandTimeou
     connectionName: `sluice-${options.name}`,
     commandTimeout: options.commandTimeoutMs ?? 5_000,
     connectTimeout: 5_000,
-    maxRetriesPerRequest: 1,
-    // A write that may have been done is not silently sent again: scripts decide that by themselves.
+    disconnectTimeout: 500,
+    // A write that may have been done is not silently sent again. With more than 0 here, ioredis would neither send nor fail what was under way
+    // when the connection broke, until the command's time is over.
+    maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     retryStrategy: (times: number) => Math.min(50 * times, 1_000),
     keepAlive: 10_000,
     noDelay: true,
   };
   if (!isCluster) return guarded(new Redis(nodes[0] as string, { ...common, enableAutoPipelining: true }));
-  return guarded(
-    new Cluster([...nodes], {
-      redisOptions: common,
-      clusterRetryStrategy: (times) => Math.min(100 * times, 1_000),
-      retryDelayOnFailover: 200,
-      slotsRefreshInterval: 10_000,
-    }),
-  );
+  const cluster = new Cluster([...nodes], {
+    redisOptions: { ...common, ...credentialsOf(nodes[0] as string) },
+    clusterRetryStrategy: (times) => Math.min(100 * times, 1_000),
+    // 0: what was under way on a broken connection is not sent again (see above).
+    retryDelayOnFailover: 0,
+    slotsRefreshInterval: 10_000,
+  });
+  return guarded(bounded(cluster, common.commandTimeout));
+}
+
+/** ioredis bounds a command's time on a node, but not the time it waits for the cluster to be found. */
+function bounded(cluster: Cluster, timeoutMs: number): Cluster {
+  const send = cluster.sendCommand.bind(cluster);
+  cluster.sendCommand = (command, ...rest) => {
+    command.setTimeout(timeoutMs);
+    return send(command, ...rest);
+  };
+  return cluster;
+}
+
+/** A cluster tells its nodes' addresses without what is needed to get in: that is the same everywhere. */
+function credentialsOf(node: string): { username?: string; password?: string; tls?: object } {
+  const { protocol, username, password } = new URL(node);
+  return {
+    ...(username === '' ? {} : { username: decodeURIComponent(username) }),
+    ...(password === '' ? {} : { password: decodeURIComponent(password) }),
+    ...(protocol === 'rediss:' ? { tls: {} } : {}),
+  };
 }
 
 /** Without a listener, ioredis throws connection errors into the process; they show up as failed commands anyway. */

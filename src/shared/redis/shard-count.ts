@@ -6,13 +6,20 @@ const retryMs = 500;
 
 export class ShardCountMismatch extends Error {
   constructor(stored: string, configured: number) {
-    super(`SLUICE_SHARDS is ${configured}, but this deployment was made with ${stored} shards: set SLUICE_SHARDS=${stored}, or use another SLUICE_KEY_PREFIX`);
+    super(
+      `SLUICE_SHARDS is ${configured}, but this deployment was made with ${stored} shards: set SLUICE_SHARDS=${stored}, or use another SLUICE_KEY_PREFIX`,
+    );
     this.name = 'ShardCountMismatch';
   }
 }
 
 /** Stores the number on the first start. Waits while Redis cannot be reached. Throws `ShardCountMismatch`. */
-export async function checkShards(deps: { redis: RedisClient; keys: Keys; shards: number; onWaiting(error: unknown): void }): Promise<void> {
+export async function checkShards(deps: {
+  redis: RedisClient;
+  keys: Keys;
+  shards: number;
+  onWaiting(error: unknown): void;
+}): Promise<void> {
   const { redis, keys, shards, onWaiting } = deps;
   for (;;) {
     try {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { countCommands, createMetrics, type Metrics } from './metrics.ts';
 
@@ -47,5 +48,30 @@ describe('createMetrics', () => {
     client.sendCommand('time');
     expect(client.sent).toEqual(['ping', 'time']);
     expect(await expose()).toContain('sluice_redis_commands_total 2');
+  });
+});
+
+interface Shown {
+  readonly labelNames?: readonly string[];
+  get(): Promise<{ name: string; type: string; help: string }>;
+}
+
+describe('docs/metrics.md', () => {
+  it('has a row for every metric with its type, labels and meaning, and no other', async () => {
+    const page = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
+    const expected = open()
+      .registry.getMetricsAsArray()
+      .map(async (metric) => {
+        const shown = metric as unknown as Shown;
+        const { name, type, help } = await shown.get();
+        const { labelNames = [] } = shown;
+        return `| \`${name}\` | ${type} | ${labelNames.map((label) => `\`${label}\``).join(', ') || 'none'} | ${help} |`;
+      });
+    expect(
+      page
+        .split('\n')
+        .filter((line) => line.startsWith('| `'))
+        .sort(),
+    ).toEqual((await Promise.all(expected)).sort());
   });
 });

@@ -16,6 +16,8 @@ export interface ClaimerDeps {
   readonly maxWindow: number;
   readonly maxBytes: number;
   heldBytes(): number;
+  /** Whether the provider's calls could do with more lanes than are ready: only then a window grows. */
+  isShortOfLanes(provider: string): boolean;
   onClaimed(queue: QueueState, claimed: Extract<Claimed, { status: 'read' }>): void;
   onLost(queue: QueueState): void;
   /** The answer was lost: entries may be pending that nobody here knows of. */
@@ -86,7 +88,7 @@ export class Claimer {
     if (queue.shard.isGone) return;
     if (claimed.status === 'lost') return this.#deps.onLost(queue);
     if (claimed.isDrained) queue.hasUnread = false;
-    else if (count * 2 >= queue.window) queue.window = Math.min(queue.window * 2, Math.max(minWindow, this.#deps.maxWindow));
+    else if (count * 2 >= queue.window && this.#deps.isShortOfLanes(queue.provider)) queue.window = Math.min(queue.window * 2, Math.max(minWindow, this.#deps.maxWindow));
     this.#deps.onClaimed(queue, claimed);
     this.ask(queue);
   }

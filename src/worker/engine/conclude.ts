@@ -21,6 +21,8 @@ export interface Circumstances {
   readonly retry: RetryLimits;
   /** Redis's clock, epoch milliseconds. */
   readonly nowMs: number;
+  /** False where the adapter refused to make the call: no attempt is charged. */
+  readonly wasCalled: boolean;
   random(): number;
 }
 
@@ -56,7 +58,7 @@ export function concludeAccepted(group: Group, outcome: Accepted, { mode, nowMs 
 }
 
 export function concludeFailed(group: Group, error: ProviderError, circumstances: Circumstances): Conclusion {
-  const { retry, nowMs, random } = circumstances;
+  const { retry, nowMs, wasCalled, random } = circumstances;
   const last = group.members.at(-1) as Held;
   const finals: FinalSettlement[] = [];
   const retries: RetrySettlement[] = [];
@@ -67,7 +69,7 @@ export function concludeFailed(group: Group, error: ProviderError, circumstances
   for (const held of group.members) {
     const decision = decide({ error, attempts: held.attempts + 1, ageMs: nowMs - held.ms, isFolded }, retry, random);
     if (decision.next === 'unfold') return { finals: [], retries: [], staying: group.members, applied: group.applied, unfoldTo: last.rank, sealedTo: 0, delayMs: 0 };
-    const isCharged = decision.next === 'dead_letter' || decision.isCharged;
+    const isCharged = wasCalled && (decision.next === 'dead_letter' || decision.isCharged);
     held.lastError = view(error);
     if (isCharged) held.attempts++;
     if (decision.next === 'dead_letter') {

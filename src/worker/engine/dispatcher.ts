@@ -61,8 +61,9 @@ export class Dispatcher {
     return this.#config;
   }
 
-  get readyLanes(): number {
-    return this.#ready.size;
+  /** Fewer lanes are ready than one round of calls would take. */
+  get isShortOfLanes(): boolean {
+    return this.#ready.size < (this.#config?.maxConcurrency ?? 0) * (this.#adapter?.adapter.maxBatch ?? 1);
   }
 
   /** Undefined: the provider is not registered (yet, or any more); its lanes wait. */

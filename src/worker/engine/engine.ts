@@ -166,6 +166,7 @@ export class Engine {
       maxWindow: limits.window,
       maxBytes: limits.windowBytes,
       heldBytes: () => this.#ledger.bytes,
+      isShortOfLanes: (provider) => this.#accounts.dispatcherOf(provider).isShortOfLanes,
       onClaimed: (queue, claimed) => void this.#intake.takeClaimed(queue, claimed),
       onLost: (queue) => this.dropShard(queue.shard.shard),
       onUncertain: (queue) => this.#after(retryMs, () => void this.#intake.openQueue(queue, false)),

@@ -141,7 +141,7 @@ export class LaneRunner {
 
   refuse(lane: Lane, length: number, error: ProviderError): void {
     const group = { digest: lane.digest, members: lane.waiting.slice(0, length), applied: lane.applied };
-    this.#conclude(lane, length, concludeFailed(group, error, this.#circumstances(lane)));
+    this.#conclude(lane, length, concludeFailed(group, error, { ...this.#circumstances(lane), wasCalled: false }));
   }
 
   #conclude(lane: Lane, length: number, { finals, retries, staying, applied, unfoldTo, sealedTo, delayMs }: Conclusion): void {
@@ -208,6 +208,6 @@ export class LaneRunner {
   #circumstances(lane: Lane): Circumstances {
     const config = this.#deps.accounts.dispatcherOf(lane.queue.provider).config;
     const mode: ConflictMode = config?.conflict ?? 'record';
-    return { mode, retry: config?.retry ?? patientRetry, nowMs: this.#deps.redisNow(), random: this.#deps.random };
+    return { mode, retry: config?.retry ?? patientRetry, nowMs: this.#deps.redisNow(), wasCalled: true, random: this.#deps.random };
   }
 }

@@ -55,6 +55,8 @@ export class PermitStock {
   #fairSlots = 0;
   #promised = Number.POSITIVE_INFINITY;
   #holdEndsAt = 0;
+  /** All slots were others' when this worker last asked for some. */
+  #isShortOfSlots = false;
   #isAsking = false;
   #askAgainAt = 0;
   #discardsAnswer = false;
@@ -133,7 +135,8 @@ export class PermitStock {
     }
     this.#dropVoid(now);
     const want = this.#want(demand);
-    if (want > 0 || this.#pause || this.#isReportDue(demand, now)) void this.#ask(want, demand, now);
+    const needsSlot = this.#slots === 0 && demand.ready > 0;
+    if (want > 0 || needsSlot || this.#pause || this.#isReportDue(demand, now)) void this.#ask(want, demand, now);
     else this.#wakeForReport(demand, now);
   }
 
@@ -144,7 +147,8 @@ export class PermitStock {
 
   #want({ ready, inFlight }: Demand): number {
     const stocked = this.#permits.length;
-    if (this.#slots === 0) return stocked > 0 ? 0 : Math.min(ready, firstWant, this.#policy.maxConcurrency);
+    // While others have all slots, permits would go to waste here.
+    if (this.#slots === 0) return this.#isShortOfSlots ? 0 : Math.min(ready, firstWant, this.#policy.maxConcurrency);
     const room = this.#isUnlimited ? 2 * this.#slots - inFlight : this.#slots - inFlight;
     const want = Math.min(ready, room) - stocked;
     return want >= Math.max(1, stocked) ? want : 0;
@@ -188,6 +192,7 @@ export class PermitStock {
     this.#lastAskAt = askedAt;
     try {
       const grant = await this.#deps.gate.acquire(this.#deps.account, this.#policy, request);
+      this.#isShortOfSlots = request.wantSlots > 0 && grant.slots === 0;
       this.#accept(grant, askedAt);
       this.#deps.onGrant(grant, want);
     } catch (error) {
@@ -217,10 +222,12 @@ export class PermitStock {
       this.#succeeded = 0;
       this.#failed = 0;
     }
-    this.#askAgainAt = now + (grant.retryInMs ?? (grant.slots === 0 ? noSlotsRetryMs : 0));
-    if (this.#discardsAnswer) {
+    this.#askAgainAt = now + (grant.retryInMs ?? (this.#isShortOfSlots ? noSlotsRetryMs : 0));
+    if (this.#discardsAnswer) this.#askAgainAt = 0;
+    // Without a slot a permit is of no use, and one kept would stop the next asking.
+    if (grant.slots === 0) while (this.#permits.length > 0) this.#giveBackFirst();
+    if (this.#discardsAnswer || grant.slots === 0) {
       this.#returned += grant.startsMs.length;
-      this.#askAgainAt = 0;
       return;
     }
     for (const start of grant.startsMs) {

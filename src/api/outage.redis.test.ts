@@ -1,0 +1,105 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../test/support/eventually.ts';
+import { startTestApi, type TestApi } from '../../test/support/in-process-api.ts';
+import { type RedisServer, startRedis } from '../../test/support/redis.ts';
+
+const crm = { name: 'crm', base_url: 'http://127.0.0.1:9' };
+const good = { operation: 'update', provider: 'crm', record_id: 'c1', data: { email: 'ada@example.com' } };
+const asks = [
+  ['POST', '/sync', good],
+  ['POST', '/sync', [good, good]],
+  ['POST', '/sync?by=hono', good],
+  ['POST', '/sync', { ...good, idempotency_key: 'k' }],
+  ['POST', '/sync', { ...good, provider: 'unknown' }],
+  ['POST', '/sync', Array.from({ length: 20 }, (_, index) => ({ ...good, provider: `unknown-${index}` }))],
+  ['GET', '/sync/status/1.mwqa7a85.1.crm', undefined],
+  ['GET', '/providers', undefined],
+  ['POST', '/providers', { ...crm, name: 'new' }],
+  ['GET', '/providers/crm/status', undefined],
+  ['GET', '/dlq', undefined],
+  ['POST', '/dlq/retry', {}],
+  ['GET', '/fleet', undefined],
+  ['GET', '/readyz', undefined],
+] as const;
+
+let redis: RedisServer;
+let api: TestApi;
+afterEach(async () => {
+  await api.api.stop();
+  await redis.stop();
+});
+
+describe('while Redis cannot be reached', () => {
+  it('every route that needs it answers 503, health and metrics go on, and all is well again afterwards', async () => {
+    redis = await startRedis({ appendonly: true });
+    api = await startTestApi(redis.url);
+    await api.ask('POST', '/providers', crm);
+    await redis.kill9();
+    const answers = await Promise.all(asks.map(([method, path, body]) => api.ask(method, path, body)));
+    for (const [index, answer] of answers.entries()) {
+      expect(answer, asks[index]?.join(' ')).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    }
+    expect((await api.ask('GET', '/healthz')).status).toBe(200);
+    expect((await api.ask('GET', '/metrics')).text).toContain('sluice_faults_total{kind="redis"}');
+    await redis.restart();
+    await eventually(async () => (await api.ask('GET', '/readyz')).status === 200);
+    expect((await api.ask('POST', '/sync', good)).status).toBe(202);
+    expect(api.log.filter((line) => line['level'] === 'error')).toEqual([]);
+  });
+
+  it('a full backlog that cannot be counted anew is an outage, not a crash', async () => {
+    redis = await startRedis();
+    api = await startTestApi(redis.url, { SLUICE_MAX_BACKLOG: '1' });
+    await api.ask('POST', '/providers', crm);
+    expect((await api.ask('POST', '/sync', good)).status).toBe(202);
+    await redis.terminate();
+    const answers = await Promise.all([api.ask('POST', '/sync', good), api.ask('POST', '/sync', [good, good])]);
+    expect(answers.map(({ status }) => status)).toEqual([503, 503]);
+  });
+
+  it('the start waits for it, answering 503', async () => {
+    redis = await startRedis();
+    await redis.terminate();
+    api = await startTestApi(redis.url);
+    for (const [method, path, body] of asks.slice(0, 3)) expect((await api.ask(method, path, body)).status).toBe(503);
+    expect((await api.ask('GET', '/healthz')).status).toBe(200);
+    await redis.restart();
+    await api.api.started;
+    await eventually(async () => (await api.ask('GET', '/readyz')).status === 200);
+    expect((await api.ask('POST', '/providers', crm)).status).toBe(201);
+    expect((await api.ask('POST', '/sync', good)).status).toBe(202);
+  });
+
+  it('a frozen Redis is an outage too', async () => {
+    redis = await startRedis();
+    api = await startTestApi(redis.url);
+    await api.ask('POST', '/providers', crm);
+    redis.pause();
+    const answers = await Promise.all([api.ask('POST', '/sync', good), api.ask('GET', '/readyz'), api.ask('GET', '/providers')]);
+    redis.resume();
+    expect(answers.map(({ status }) => status)).toEqual([503, 503, 503]);
+  });
+});
+
+describe('a full Redis', () => {
+  it('refuses operations with 503 and takes them again when there is room', async () => {
+    redis = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] });
+    api = await startTestApi(redis.url);
+    await api.ask('POST', '/providers', crm);
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
+    for (const body of [good, [good], { ...good, idempotency_key: 'k' }]) {
+      expect(await api.ask('POST', '/sync', body)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    }
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '0');
+    expect((await api.ask('POST', '/sync', good)).status).toBe(202);
+  });
+
+  it('turned into a replica it refuses, too', async () => {
+    redis = await startRedis();
+    api = await startTestApi(redis.url);
+    await api.ask('POST', '/providers', crm);
+    await redis.ask('REPLICAOF', '127.0.0.1', '1');
+    expect(await api.ask('POST', '/sync', good)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+  });
+});

@@ -1,0 +1,74 @@
+/** Providers change while everything runs: the whole fleet follows, and nothing is restarted. */
+import { afterEach, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { requestApi, type Service, startService } from '../support/service.ts';
+import { upsertsOf } from '../support/workload.ts';
+
+let sluice: Service | undefined;
+afterEach(async () => {
+  await sluice?.stop();
+  sluice = undefined;
+});
+
+/** The promise is one second; the rest is for a machine that is busy. */
+const followsWithinMs = 3_000;
+
+test('a pause, a resume and a new limit hold for the fleet within a second', { timeout: 120_000 }, async () => {
+  const service = await startService({ workers: 2, answer: () => ({ delayMs: 5 }) });
+  sluice = service;
+  await service.register({ name: 'crm', max_concurrency: 4 });
+  const { calls } = service.receiver;
+  await service.accept(upsertsOf({ provider: 'crm', count: 2_000 }), 500);
+  await eventually(() => calls.length >= 50);
+
+  expect(await service.request('POST', '/providers/crm/pause')).toMatchObject({ status: 200, json: { paused: true } });
+  const pausedAt = performance.now();
+  // Quiet: nothing under way, and nothing came for longer than any call took.
+  await eventually(() => service.inFlight() === 0 && performance.now() - (calls.at(-1)?.arrivedAtMs as number) > 500);
+  expect((calls.at(-1)?.arrivedAtMs as number) - pausedAt).toBeLessThan(followsWithinMs);
+  const whilePaused = calls.length;
+  expect(whilePaused).toBeLessThan(2_000);
+  expect((await service.request('GET', '/providers/crm/status')).json).toMatchObject({ paused: true, pause_reason: 'operator' });
+  // Operations are still accepted.
+  await service.accept(upsertsOf({ provider: 'crm', count: 10, prefix: 'late' }));
+
+  const limits = [{ requests: 20, per: '1s', burst: 1 }];
+  expect(await service.request('PATCH', '/providers/crm', { limits })).toMatchObject({ status: 200, json: { limits: [{ requests: 20 }] } });
+  expect(calls).toHaveLength(whilePaused);
+  await service.request('POST', '/providers/crm/resume');
+  const resumedAt = performance.now();
+  await eventually(() => calls.length >= whilePaused + 30);
+  expect((calls[whilePaused]?.arrivedAtMs as number) - resumedAt).toBeLessThan(followsWithinMs);
+  const limited = calls.slice(whilePaused, whilePaused + 30);
+  expect((limited[29]?.arrivedAtMs as number) - (limited[0]?.arrivedAtMs as number)).toBeGreaterThan(1_000);
+
+  await service.request('PATCH', '/providers/crm', { limits: null });
+  const freedAt = performance.now();
+  await service.drained('crm');
+  expect((calls.at(-1)?.arrivedAtMs as number) - freedAt, 'at the old limit it takes over a minute').toBeLessThan(45_000);
+});
+
+test('a provider registered at one API is known at another at once, and gone there when it is removed', { timeout: 120_000 }, async () => {
+  const service = await startService({ workers: 2 });
+  sluice = service;
+  const other = await service.addApi();
+  const submit = () => requestApi(other.url, 'POST', '/sync', upsertsOf({ provider: 'fresh', count: 1 })[0]);
+  expect(await submit()).toMatchObject({ status: 422, json: { code: 'unknown_provider' } });
+  await service.register({ name: 'fresh' });
+  const first = await submit();
+  expect(first.status).toBe(202);
+  expect(await requestApi(other.url, 'GET', `${first.json.status_url}?wait=20`)).toMatchObject({ json: { status: 'succeeded' } });
+
+  await service.request('POST', '/providers/fresh/pause');
+  const queued = await submit();
+  expect(await service.request('DELETE', '/providers/fresh')).toMatchObject({ status: 409, json: { code: 'conflict' } });
+  expect((await service.request('DELETE', '/providers/fresh?force=true')).status).toBe(204);
+  await eventually(async () => (await submit()).status === 422, { timeoutMs: followsWithinMs });
+  expect((await service.request('GET', `/dlq/${queued.json.operation_id}`)).json).toMatchObject({ error: { code: 'provider_removed' } });
+  expect((await service.request('GET', '/providers/fresh')).status).toBe(404);
+
+  await service.register({ name: 'fresh' });
+  const again = await submit();
+  expect(again.status).toBe(202);
+  expect(await requestApi(other.url, 'GET', `${again.json.status_url}?wait=20`)).toMatchObject({ json: { status: 'succeeded' } });
+});

@@ -1,0 +1,46 @@
+/** A provider that asks for silence gets it from the whole fleet, and from nobody else. */
+import { afterEach, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { type Service, startService } from '../support/service.ts';
+import { upsertsOf } from '../support/workload.ts';
+
+let sluice: Service | undefined;
+afterEach(async () => {
+  await sluice?.stop();
+  sluice = undefined;
+});
+
+const maxConcurrency = 6;
+const pauseSeconds = 2;
+
+test('after one 429 with Retry-After no worker calls the provider until the time is over, while others are called', {
+  timeout: 120_000,
+}, async () => {
+  let toldAt = Number.POSITIVE_INFINITY;
+  const service = await startService({
+    workers: 2,
+    answer: (call) => {
+      if (!call.path.startsWith('/strict/') || toldAt < Number.POSITIVE_INFINITY || service.receiver.calls.length < 60) return { delayMs: 10 };
+      toldAt = performance.now();
+      return { status: 429, headers: { 'retry-after': String(pauseSeconds) } };
+    },
+  });
+  sluice = service;
+  await service.register({ name: 'strict', base_url: `${service.receiver.url}/strict`, max_concurrency: maxConcurrency });
+  await service.register({ name: 'other', base_url: `${service.receiver.url}/other`, max_concurrency: maxConcurrency });
+  const strict = await service.accept(upsertsOf({ provider: 'strict', count: 300 }));
+  await service.accept(upsertsOf({ provider: 'other', count: 300 }));
+  await eventually(() => toldAt < Number.POSITIVE_INFINITY);
+  const { json: status } = await service.request('GET', '/providers/strict/status');
+  expect(status).toMatchObject({ paused: true, pause_reason: 'rate_limited' });
+  expect(Date.parse(status.paused_until)).toBeGreaterThan(Date.now() - 1_000);
+  await Promise.all([service.drained('strict'), service.drained('other')]);
+
+  const within = (path: string) =>
+    service.receiver.calls.filter((call) => call.path.startsWith(path) && call.arrivedAtMs > toldAt && call.arrivedAtMs < toldAt + pauseSeconds * 1_000);
+  // Those that were on their way when the answer was given.
+  expect(within('/strict/').length).toBeLessThanOrEqual(maxConcurrency);
+  expect(within('/other/').length).toBeGreaterThan(0);
+  const statuses = [...(await service.statusesOf(strict.map(({ operationId }) => operationId))).values()];
+  expect(statuses.filter(({ status: each }) => each !== 'succeeded')).toEqual([]);
+});
