@@ -96,7 +96,7 @@ async function startService(name: 'api' | 'worker', options: ServiceOptions): Pr
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOST: '127.0.0.1',
-    LOG_LEVEL: 'warn',
+    LOG_LEVEL: 'error',
     SLUICE_ALLOW_PRIVATE_NETWORKS: 'true',
     REDIS_URL: options.redis.url,
     [options.portName]: String(port),

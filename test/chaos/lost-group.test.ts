@@ -70,7 +70,7 @@ test('a group destroyed while nothing is queued costs nothing: what is final sta
   expect(service.receiver.calls.length).toBeGreaterThan(called);
 });
 
-test('a group destroyed while everything left is in the hands of workers: it all ends, without another operation coming', {
+test('a group destroyed while everything left is in the hands of workers: it all ends, and the next operation sets the counts right', {
   timeout: 120_000,
 }, async () => {
   const { service, submit, check } = await startWithHistory();
@@ -85,5 +85,9 @@ test('a group destroyed while everything left is in the hands of workers: it all
   await eventually(async () => (await service.request('GET', '/providers/crm/status')).json.in_flight === 20);
   expect(await destroyGroups(service)).toBe(shards);
   release();
+  const called = service.receiver.calls.length;
+  await eventually(() => service.inFlight() === 0);
+  await submit(30);
   await check();
+  expect(service.receiver.calls.length).toBeGreaterThan(called);
 });

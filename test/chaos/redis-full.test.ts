@@ -43,7 +43,11 @@ test('when Redis is full operations get 503, what is queued is delivered all the
   expect(refusal.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
   expect(accepted.length).toBeGreaterThan(100);
   // An array fails as a whole where nothing of it can be held.
-  const many = await service.request('POST', '/sync', mixOf({ provider: 'crm', count: 3, records: 3 }).map((each) => ({ ...each, data: { filler } })));
+  const many = await service.request(
+    'POST',
+    '/sync',
+    mixOf({ provider: 'crm', count: 3, records: 3 }).map((each) => ({ ...each, data: { filler } })),
+  );
   expect(many).toMatchObject({ status: 503, json: { code: 'unavailable' } });
 
   await eventually(() => held.length > 0);

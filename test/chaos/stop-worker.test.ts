@@ -14,7 +14,9 @@ afterEach(async () => {
 /** Only a hand-over can explain a shard that changes hands within this test. */
 const leaseTtlMs = 300_000;
 
-test('a worker that is told to stop under load exits with 0, repeats no call, and its shards go on at once', { timeout: 120_000 }, async () => {
+test('a worker that is told to stop under load exits with 0, repeats no call, and its shards go on at once', {
+  timeout: 120_000,
+}, async () => {
   const service = await startService({
     workers: 2,
     env: { SLUICE_LEASE_TTL_MS: String(leaseTtlMs), SLUICE_DRAIN_MS: '30000' },

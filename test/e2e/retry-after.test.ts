@@ -20,7 +20,8 @@ test('after one 429 with Retry-After no worker calls the provider until the time
   const service = await startService({
     workers: 2,
     answer: (call) => {
-      if (!call.path.startsWith('/strict/') || toldAt < Number.POSITIVE_INFINITY || service.receiver.calls.length < 60) return { delayMs: 10 };
+      if (!call.path.startsWith('/strict/') || toldAt < Number.POSITIVE_INFINITY || service.receiver.calls.length < 60)
+        return { delayMs: 10 };
       toldAt = performance.now();
       return { status: 429, headers: { 'retry-after': String(pauseSeconds) } };
     },
@@ -37,7 +38,9 @@ test('after one 429 with Retry-After no worker calls the provider until the time
   await Promise.all([service.drained('strict'), service.drained('other')]);
 
   const within = (path: string) =>
-    service.receiver.calls.filter((call) => call.path.startsWith(path) && call.arrivedAtMs > toldAt && call.arrivedAtMs < toldAt + pauseSeconds * 1_000);
+    service.receiver.calls.filter(
+      (call) => call.path.startsWith(path) && call.arrivedAtMs > toldAt && call.arrivedAtMs < toldAt + pauseSeconds * 1_000,
+    );
   // Those that were on their way when the answer was given.
   expect(within('/strict/').length).toBeLessThanOrEqual(maxConcurrency);
   expect(within('/other/').length).toBeGreaterThan(0);

@@ -91,7 +91,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   }
 }
 
-/** One request to an API process; answers without a body have `json` undefined. */
+/** One request to an API process; answers that are not JSON have `json` undefined. */
 export async function requestApi(
   url: string,
   method: string,
@@ -106,7 +106,8 @@ export async function requestApi(
     ...(body === undefined ? {} : { body: isRaw ? (body as string) : JSON.stringify(body) }),
   });
   const text = await answer.text();
-  return { status: answer.status, headers: answer.headers, json: text === '' ? undefined : JSON.parse(text) };
+  const isJson = answer.headers.get('content-type')?.includes('json') === true;
+  return { status: answer.status, headers: answer.headers, json: isJson && text !== '' ? JSON.parse(text) : undefined };
 }
 
 type Client = Pick<Service, 'request' | 'register' | 'accept' | 'statusesOf' | 'drained' | 'fleet'>;

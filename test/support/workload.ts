@@ -111,7 +111,17 @@ function isWrittenBy(held: ReadonlyMap<string, unknown>, record: string, { opera
 }
 
 /** One upsert for each of so many records: nothing to fold, nothing to order. */
-export function upsertsOf({ provider, count, prefix = 'r', tenant }: { provider: string; count: number; prefix?: string; tenant?: string }) {
+export function upsertsOf({
+  provider,
+  count,
+  prefix = 'r',
+  tenant,
+}: {
+  provider: string;
+  count: number;
+  prefix?: string;
+  tenant?: string;
+}) {
   return Array.from({ length: count }, (_, i): OperationBody => {
     const operation = { operation: 'upsert', provider, record_id: `${prefix}${i}`, timestamp: firstTimestampMs, data: { i } } as const;
     return tenant === undefined ? operation : { ...operation, tenant };

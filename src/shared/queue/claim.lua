@@ -4,7 +4,8 @@
 -- KEYS: for each queue five: lease (hash), ready (set), the queue (stream), its counters (hash), its records (hash). One slot on a cluster.
 -- ARGV: 1 owner; 2 number of queues; then for each queue: name, epoch, most entries to read.
 -- Reply: {'claimed', for each queue a list}: {'lost'} where lease or epoch is another's; else {'read', 1 if drained, last entry id of a group made
---   anew or '', then for each entry: id, o, d, r, record state or ''}.
+--   anew or '', entries}; entries is one text, for each entry: id, o, d, r, record state or '', each followed by the separator 0x1F, which no JSON text
+--   can hold: one reply instead of thousands for the client to read.
 -- A missing group is made again from the stream's beginning; entries up to the id in the reply may be final already.
 -- Run twice: the second call reads further entries; the first one's stay pending for the caller. Cost: O(entries).
 local function makeGroup(queue, counters)
@@ -40,15 +41,17 @@ for i = 1, tonumber(ARGV[2]) do
     local entries = readNew(KEYS[k + 3], KEYS[k + 4], ARGV[1], ARGV[at + 2])
     local isDrained = #entries < tonumber(ARGV[at + 2])
     if isDrained then redis.call('SREM', KEYS[k + 2], ARGV[at]) end
-    local out = {'read', isDrained and 1 or 0, redis.call('HGET', KEYS[k + 4], 'r') or ''}
+    local out = {'read', isDrained and 1 or 0, redis.call('HGET', KEYS[k + 4], 'r') or '', ''}
     if #entries > 0 then
       local digests = {}
       for j, entry in ipairs(entries) do digests[j] = entry[2][6] end
       local states = redis.call('HMGET', KEYS[k + 5], unpack(digests))
+      local texts = {}
       for j, entry in ipairs(entries) do
-        local o = 3 + (j - 1) * 5
-        out[o + 1], out[o + 2], out[o + 3], out[o + 4], out[o + 5] = entry[1], entry[2][2], entry[2][4], entry[2][6], states[j] or ''
+        local o = (j - 1) * 5
+        texts[o + 1], texts[o + 2], texts[o + 3], texts[o + 4], texts[o + 5] = entry[1], entry[2][2], entry[2][4], entry[2][6], states[j] or ''
       end
+      out[4] = table.concat(texts, '\31') .. '\31'
     end
     reply[i + 1] = out
   end

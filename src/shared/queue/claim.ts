@@ -169,14 +169,16 @@ export function createQueueReader({ redis, keys, workerId }: { redis: RedisClien
   };
 }
 
-type ClaimReply = [status: string, isDrained: number, checkUpTo: string, ...entries: string[]];
+type ClaimReply = [status: string, isDrained: number, checkUpTo: string, entries: string];
+/** Follows each text of an entry: a control character, so no JSON text holds it. */
+const separator = '\x1f';
 
 function parseClaimed(reply: ClaimReply): Claimed {
   if (reply[0] === 'lost') return { status: 'lost' };
   if (reply[0] !== 'read') throw unexpectedReply('claim', reply);
-  const fields = reply as unknown as string[];
+  const fields = reply[3].split(separator);
   const entries: ClaimedEntry[] = [];
-  for (let i = 3; i < fields.length; i += 5) {
+  for (let i = 0; i + 5 <= fields.length; i += 5) {
     const { ms, rank } = parseEntryId(fields[i] as string);
     entries.push({
       ms,

@@ -9,7 +9,7 @@ import type { Keys } from '../redis/keys.ts';
 import { defineScript, unexpectedReply } from '../redis/script.ts';
 import { parseOperation } from './entry.ts';
 import requeueSource from './requeue.lua';
-import { packOutcome, parseOutcome, resultField } from './result.ts';
+import { resultField } from './result.ts';
 
 const requeueScript = defineScript('requeue', requeueSource);
 
@@ -58,7 +58,6 @@ interface Found {
 }
 
 const scanPage = 200;
-const revivedResultMs = 3_600_000;
 
 export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient; keys: Keys; shards: number }): DeadLetters {
   const streams = async (provider?: string) => {
@@ -94,7 +93,6 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
   const requeue = async (place: Place, what: 'retry' | 'drop'): Promise<string | undefined> => {
     const { shard, queue, rank } = place;
     const { provider } = parseQueueName(queue);
-    const bucket = keys.results(shard, queue, rank);
     const scriptKeys = [
       keys.deadLetters(shard, provider),
       keys.deadLetterIndex(shard, provider),
@@ -103,19 +101,13 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
       keys.counters(shard, queue),
       keys.ready(shard),
       keys.queues(shard),
-      bucket,
+      keys.results(shard, queue, rank),
     ];
     const args = [queue, formatEntryId(place), provider, keys.bell(shard), what, resultField(rank)];
-    const reply = (await requeueScript.run(redis, scriptKeys, args)) as [string, string, string];
+    const reply = (await requeueScript.run(redis, scriptKeys, args)) as [string, string];
     if (reply[0] === 'unknown') return undefined;
     if (reply[0] === 'dropped') return 'dropped';
     if (reply[0] !== 'requeued') throw unexpectedReply('requeue', reply);
-    const outcome = reply[2] === '' ? undefined : parseOutcome(reply[2], place.ms);
-    if (outcome) {
-      await redis.hset(bucket, resultField(rank), packOutcome({ ...outcome, retriedAs: reply[1] }));
-      // It may have expired in between, and a new one would stay for ever.
-      await redis.pexpire(bucket, revivedResultMs, 'NX');
-    }
     return formatOperationId({ shard, queue, ...parseEntryId(reply[1]) });
   };
 

@@ -18,7 +18,7 @@ test('shards and digests are those that Redis holds already', () => {
 
 test('parts that only look alike joined together are different records', () => {
   const alike = [key('a', 'bc', 'd'), key('a', 'b', 'cd'), key('ab', 'c', 'd'), key('a', '1:b', 'd')];
-  expect(new Set(alike.map((each) => hasher.digestOf(each))).size).toBe(3);
+  expect(new Set(alike.map((each) => hasher.digestOf(each))).size).toBe(alike.length);
   expect(hasher.digestOf(key('a', 'c', 'd'))).toBe(hasher.digestOf(key('b', 'c', 'd')));
 });
 

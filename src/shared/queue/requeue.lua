@@ -3,7 +3,8 @@
 -- KEYS: 1 dead letters (stream); 2 their index (hash); 3 providers with dead letters (set); 4 the queue (stream); 5 counters (hash); 6 ready (set);
 --   7 queues (sorted set); 8 result bucket of the dead letter (hash).
 -- ARGV: 1 queue; 2 entry id of the dead letter; 3 provider; 4 bell channel; 5 'retry' or 'drop'; 6 field in the result bucket.
--- Reply: {'unknown'}; {'dropped'}; {'requeued', new entry id, packed outcome of the old one or ''}. Run twice: 'unknown' the second time. Cost: O(1).
+-- The field with an `n` after it tells, for as long as the result is kept, what the operation was retried as.
+-- Reply: {'unknown'}; {'dropped'}; {'requeued', new entry id}. Run twice: 'unknown' the second time. Cost: O(1).
 local field = ARGV[1] .. ' ' .. ARGV[2]
 local id = redis.call('HGET', KEYS[2], field)
 if not id then return {'unknown'} end
@@ -29,4 +30,5 @@ if redis.call('SADD', KEYS[6], ARGV[1]) == 1 then
   redis.call('ZADD', KEYS[7], now, ARGV[1])
   redis.call('PUBLISH', ARGV[4], ARGV[1])
 end
-return {'requeued', entry, redis.call('HGET', KEYS[8], ARGV[6]) or ''}
+if redis.call('HEXISTS', KEYS[8], ARGV[6]) == 1 then redis.call('HSET', KEYS[8], ARGV[6] .. 'n', entry) end
+return {'requeued', entry}

@@ -18,7 +18,6 @@ const outcome: fc.Arbitrary<Outcome> = fc
     attempts: fc.nat(1_000),
     providerRecordId: orNothing(text),
     carriedBy: orNothing(fc.constant('1763000000000-7')),
-    retriedAs: orNothing(fc.constant('1763000000000-8')),
     result: orNothing(fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown)),
     error: orNothing(fc.record({ code: text, message: text, retryable: fc.boolean(), providerStatus: orNothing(fc.nat(599)) })),
   })

@@ -24,8 +24,6 @@ export interface Outcome {
   readonly providerRecordId?: string | undefined;
   /** Entry id of the operation, in the same queue, that carried this one. */
   readonly carriedBy?: string | undefined;
-  /** Entry id of the operation, in the same queue, made from this dead letter. */
-  readonly retriedAs?: string | undefined;
   readonly result?: unknown;
   readonly error?: ErrorView | undefined;
 }
@@ -36,7 +34,6 @@ const statuses = new Map(Object.entries(statusCodes).map(([status, code]) => [co
 interface Extras {
   p?: string;
   c?: string;
-  n?: string;
   r?: unknown;
   e?: readonly [string, string, 0 | 1, number?];
 }
@@ -51,11 +48,10 @@ export function packOutcome(outcome: Outcome): string {
 }
 
 function packExtras(outcome: Outcome): string {
-  if (!outcome.providerRecordId && !outcome.carriedBy && !outcome.error && !outcome.retriedAs && outcome.result === undefined) return '';
+  if (!outcome.providerRecordId && !outcome.carriedBy && !outcome.error && outcome.result === undefined) return '';
   const extras: Extras = {};
   if (outcome.providerRecordId) extras.p = outcome.providerRecordId;
   if (outcome.carriedBy) extras.c = outcome.carriedBy;
-  if (outcome.retriedAs) extras.n = outcome.retriedAs;
   if (outcome.result !== undefined) extras.r = outcome.result;
   if (outcome.error) {
     const { code, message, retryable, providerStatus } = outcome.error;
@@ -83,11 +79,10 @@ export function parseOutcome(text: string, acceptedAtMs: number): Outcome | unde
     attempts: Number.parseInt(attempts, 36),
     providerRecordId: extras.p,
     carriedBy: extras.c,
-    retriedAs: extras.n,
     result: extras.r,
     error: extras.e && { code: extras.e[0], message: extras.e[1], retryable: extras.e[2] === 1, providerStatus: extras.e[3] },
   };
 }
 
-/** The field of an operation within its bucket. */
+/** The field of an operation within its bucket. With `n` after it: the entry id that a dead letter was retried as. */
 export const resultField = (rank: number): string => String(rank % resultBucketSize);

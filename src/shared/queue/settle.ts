@@ -69,9 +69,9 @@ export function createSettle({
 }): Settle {
   const settleGroup = async (group: readonly Settlement[]) => {
     const scriptKeys: string[] = [];
-    const args: (string | number)[] = [workerId, group.length, statusTtlMs];
+    const args = [workerId, String(group.length), String(statusTtlMs)];
     for (const settlement of group) appendSettlement(keys, settlement, scriptKeys, args);
-    const reply = (await settleScript.run(redis, scriptKeys, args)) as string[];
+    const reply = (await settleScript.run(redis, scriptKeys, [JSON.stringify(args)])) as string[];
     if (reply[0] !== 'settled') throw unexpectedReply('settle', reply);
     return reply.slice(1) as ('ok' | 'lost')[];
   };
@@ -117,7 +117,7 @@ function chunk<T>(items: readonly T[]): T[][] {
   );
 }
 
-function appendSettlement(keys: Keys, settlement: Settlement, scriptKeys: string[], args: (string | number)[]): void {
+function appendSettlement(keys: Keys, settlement: Settlement, scriptKeys: string[], args: string[]): void {
   const { shard, queue, epoch, keep, finals, retries, settledBefore } = settlement;
   const { provider } = parseQueueName(queue);
   scriptKeys.push(
@@ -131,12 +131,12 @@ function appendSettlement(keys: Keys, settlement: Settlement, scriptKeys: string
     keys.deadLetterProviders(shard),
     keys.waiting(shard),
   );
-  args.push(queue, epoch, provider, keys.done(shard), keep);
+  args.push(queue, String(epoch), provider, keys.done(shard), String(keep));
 
   const acks = settledBefore.map(formatEntryId);
   const records: string[] = [];
   const forgotten: string[] = [];
-  const dead: (string | number)[] = [];
+  const dead: string[] = [];
   const buckets = new Map<number, { readonly index: number; readonly pairs: string[] }>();
   for (const { entry, outcome, hadTrial, record, deadLetter } of finals) {
     const entryId = formatEntryId(entry);
@@ -150,14 +150,15 @@ function appendSettlement(keys: Keys, settlement: Settlement, scriptKeys: string
     if (!deadLetter) bucket.pairs.push(...result);
     else {
       const { header, data, digest, attempts, errorJson } = deadLetter;
-      dead.push(entryId, header, data, digest, attempts, errorJson, Math.round(outcome.completedAtMs), bucket.index, ...result);
+      const completedAt = String(Math.round(outcome.completedAtMs));
+      dead.push(entryId, header, data, digest, String(attempts), errorJson, completedAt, String(bucket.index), ...result);
     }
   }
   const trials = retries.flatMap(({ entry, trial }) => [formatEntryId(entry), packTrial(trial)]);
-  for (const list of [acks, records, trials, forgotten, dead]) args.push(list.length, ...list);
-  args.push(buckets.size);
+  for (const list of [acks, records, trials, forgotten, dead]) args.push(String(list.length), ...list);
+  args.push(String(buckets.size));
   for (const [number, { pairs }] of buckets) {
     scriptKeys.push(keys.results(shard, queue, number * resultBucketSize));
-    args.push(pairs.length, ...pairs);
+    args.push(String(pairs.length), ...pairs);
   }
 }

@@ -50,7 +50,7 @@ export function createStatusReader({ redis, keys, shards }: { redis: RedisClient
       if (reply[0] === 'unknown') return undefined;
       if (reply[0] === 'final') {
         const outcome = parseOutcome(reply[1] as string, place.ms);
-        return outcome && viewFinal(place, outcome);
+        return outcome && viewFinal(place, outcome, reply[2] as string);
       }
       if (reply[0] === 'open') return viewOpen(place, reply as unknown as OpenReply);
       throw unexpectedReply('status', reply);
@@ -77,7 +77,7 @@ function viewOpen(place: Place, [, header, data, isPending, trialText]: OpenRepl
   };
 }
 
-function viewFinal(place: Place, outcome: Outcome): OperationView {
+function viewFinal(place: Place, outcome: Outcome, retriedAs: string): OperationView {
   const neighbour = (entryId: string | undefined) => entryId && formatOperationId({ ...place, ...parseEntryId(entryId) });
-  return { ...outcome, place, carriedBy: neighbour(outcome.carriedBy), retriedAs: neighbour(outcome.retriedAs) };
+  return { ...outcome, place, carriedBy: neighbour(outcome.carriedBy), retriedAs: retriedAs === '' ? undefined : neighbour(retriedAs) };
 }

@@ -37,13 +37,22 @@ export class Accounts {
     return this.of(provider).dispatcher;
   }
 
-  /** Follows a configuration that came, changed or went. True where it was not known before. */
-  configChanged(provider: string): boolean {
+  /** What a provider's present configuration is to the one followed so far; `another`: it was deleted and registered again unseen. */
+  changeOf(provider: string): 'new' | 'same' | 'another' | 'gone' {
     const config = this.#deps.findProvider(provider);
-    const dispatcher = this.#accounts.get(provider)?.dispatcher;
-    const isNew = config !== undefined && dispatcher?.config === undefined;
-    dispatcher?.setConfig(config);
-    return isNew;
+    const before = this.#accounts.get(provider)?.dispatcher.config;
+    if (!config) return 'gone';
+    if (!before) return 'new';
+    return config !== before && config.version <= before.version ? 'another' : 'same';
+  }
+
+  follow(provider: string): void {
+    this.#accounts.get(provider)?.dispatcher.setConfig(this.#deps.findProvider(provider));
+  }
+
+  /** Lets go of lanes whose shard or provider is gone. */
+  prune(): void {
+    for (const { dispatcher } of this.#accounts.values()) dispatcher.prune();
   }
 
   /** The account's permits are void: a pause or a breaker, somewhere in the fleet. */

@@ -21,6 +21,7 @@ export class CallUnderWay implements CallGuard {
   readonly #now: () => number;
   readonly #startMarginMs: number;
   startedAt = 0;
+  hasEnded = false;
   inFlight: InFlight | undefined;
 
   constructor(parts: readonly Part[], permit: Permit, options: { now: () => number; startMarginMs: number }) {

@@ -37,7 +37,7 @@ export class Claimer {
 
   /** Something about the queue changed: it is read if there is something to read and room for it. */
   ask(queue: QueueState): void {
-    if (!queue.hasUnread || queue.isClaiming || queue.isTakingOver || !queue.shard.isOpen) return;
+    if (!queue.hasUnread || queue.isClaiming || queue.isTakingOver || !queue.isOpen) return;
     if (this.#countFor(queue) === 0) return;
     this.#asking.add(queue);
     if (this.#isScheduled || this.#isClaiming) return;
@@ -64,6 +64,8 @@ export class Claimer {
       this.#deps.onError(error);
       for (const [queue] of requests) {
         queue.isClaiming = false;
+        // What comes later must not overtake what the lost answer may have held.
+        queue.isTakingOver = true;
         this.#deps.onUncertain(queue);
       }
     } finally {
@@ -75,9 +77,10 @@ export class Claimer {
   #takeRequests(): [QueueState, ClaimRequest][] {
     const requests: [QueueState, ClaimRequest][] = [];
     for (const queue of this.#asking) {
-      const count = queue.shard.isOpen ? this.#countFor(queue) : 0;
+      const count = queue.isOpen && !queue.isTakingOver ? this.#countFor(queue) : 0;
       if (count === 0) continue;
       queue.isClaiming = true;
+      queue.hasRung = false;
       requests.push([queue, { shard: queue.shard.shard, epoch: queue.shard.epoch, queue: queue.name, count }]);
     }
     this.#asking.clear();
@@ -85,9 +88,10 @@ export class Claimer {
   }
 
   #take(queue: QueueState, count: number, claimed: Claimed): void {
-    if (queue.shard.isGone) return;
+    if (queue.isGone) return;
     if (claimed.status === 'lost') return this.#deps.onLost(queue);
-    if (claimed.isDrained) queue.hasUnread = false;
+    // A bell comes over another connection, and may have overtaken the answer.
+    if (claimed.isDrained) queue.hasUnread = queue.hasRung;
     else if (count * 2 >= queue.window && this.#deps.isShortOfLanes(queue.provider)) queue.window = Math.min(queue.window * 2, Math.max(minWindow, this.#deps.maxWindow));
     this.#deps.onClaimed(queue, claimed);
     this.ask(queue);

@@ -79,6 +79,7 @@ export function concludeFailed(group: Group, error: ProviderError, circumstances
     delayMs = Math.max(delayMs, decision.delayMs);
     staying.push(held);
     held.isMarked = false;
+    held.hasCrashed = false;
     held.hasTrial = true;
     retries.push({ entry: held, trial: { attempts: held.attempts, dueAtMs: 0, error: held.lastError, startedIn: 0, sealedTo } });
   }

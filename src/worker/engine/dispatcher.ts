@@ -13,6 +13,7 @@ import { CallUnderWay, type Part, type Permit } from './call-under-way.ts';
 import type { Held, Lane } from './lane.ts';
 import type { PermitStock } from './permit-stock.ts';
 import { ReadyLanes } from './ready-lanes.ts';
+import { SingleFile } from './single-file.ts';
 
 /** What a dispatcher tells. */
 export interface DispatcherEvents {
@@ -20,9 +21,15 @@ export interface DispatcherEvents {
   onRefused(lane: Lane, length: number, error: ProviderError): void;
   /** The shard's lease has too little left for a call. */
   onTooLate(lane: Lane): void;
+  /** A newer change has overtaken the head. */
+  onStale(lane: Lane): void;
   /** These must be written down before their call. */
   onMark(lane: Lane, length: number): void;
   onEnd(call: CallUnderWay, outcomes: readonly CallOutcome[]): void;
+  /** A bug, ours or an adapter's, stopped the lane's head. */
+  onFault(lane: Lane, error: unknown): void;
+  /** An adapter cannot be made or closed. */
+  onAdapterFault(error: unknown): void;
 }
 
 export interface DispatcherDeps extends DispatcherEvents {
@@ -47,10 +54,15 @@ export class Dispatcher {
   readonly #ready = new ReadyLanes();
   /** Batches that a provider refused whole, cut in halves: they go again as they are. */
   readonly #halves: Lane[][] = [];
+  /** Calls that a worker died in go one at a time: the next death then charges the one that is to blame. */
+  readonly #suspects = new SingleFile();
   #config: ProviderConfig | undefined;
   #adapter: Adapter | undefined;
+  /** Former ones whose last call has not ended. */
+  readonly #retired = new Set<Adapter>();
   #batchTimer: NodeJS.Timeout | undefined;
   #isPumping = false;
+  #isClosed = false;
   inFlight = 0;
 
   constructor(deps: DispatcherDeps) {
@@ -68,7 +80,7 @@ export class Dispatcher {
 
   /** Undefined: the provider is not registered (yet, or any more); its lanes wait. */
   setConfig(config: ProviderConfig | undefined): void {
-    if (config?.version === this.#config?.version && config !== undefined) return;
+    if (config === this.#config) return;
     const before = this.#config;
     this.#config = config;
     if (!before || !config || !this.#deps.canKeepAdapter(before, config)) this.#replaceAdapter(config);
@@ -79,9 +91,30 @@ export class Dispatcher {
   /** The old one is closed when its last call has ended. */
   #replaceAdapter(config: ProviderConfig | undefined): void {
     const old = this.#adapter;
-    const adapter = config && this.#deps.createAdapter(config);
-    this.#adapter = adapter && { adapter, calls: 0 };
-    if (old?.calls === 0) void old.adapter.close();
+    this.#adapter = config && this.#makeAdapter(config);
+    // Halves were cut to the measure of the old one.
+    for (const lane of this.#halves.splice(0).flat()) this.#ready.pushFirst(lane);
+    if (old) this.#retire(old);
+  }
+
+  /** Undefined also where that fails: the provider's lanes wait for another configuration. */
+  #makeAdapter(config: ProviderConfig): Adapter | undefined {
+    try {
+      const adapter = this.#deps.createAdapter(config);
+      return adapter && { adapter, calls: 0 };
+    } catch (error) {
+      this.#deps.onAdapterFault(error);
+      return undefined;
+    }
+  }
+
+  #retire(old: Adapter): void {
+    if (old.calls > 0) {
+      this.#retired.add(old);
+      return;
+    }
+    this.#retired.delete(old);
+    old.adapter.close().catch((error) => this.#deps.onAdapterFault(error));
   }
 
   /** A lane whose head may be called. */
@@ -95,23 +128,30 @@ export class Dispatcher {
   /** Lanes whose batch was refused as one: they go again in two halves. */
   enterHalves(lanes: readonly Lane[]): void {
     const middle = Math.ceil(lanes.length / 2);
-    for (const half of [lanes.slice(0, middle), lanes.slice(middle)]) {
-      for (const lane of half) lane.state = 'ready';
-      this.#halves.push([...half]);
-    }
+    for (const lane of lanes) lane.state = 'ready';
+    for (const half of [lanes.slice(0, middle), lanes.slice(middle)]) if (half.length > 0) this.#halves.push([...half]);
+  }
+
+  /** Lets go of lanes whose shard or provider is gone. */
+  prune(): void {
+    this.#ready.prune();
+    const halves = this.#halves.splice(0).map((half) => half.filter(({ queue }) => !queue.isGone));
+    this.#halves.push(...halves.filter(({ length }) => length > 0));
   }
 
   /** Starts what can be started now, and asks for permits for the rest. */
   pump(): void {
-    if (this.#isPumping) return;
+    if (this.#isPumping || this.#isClosed) return;
     this.#isPumping = true;
     try {
       const { stock } = this.#deps;
+      const suspect = this.#suspects.next();
+      if (suspect) this.#ready.pushFirst(suspect);
       while (this.#isCallable()) {
         const permit = stock.take(this.inFlight);
         if (!permit) break;
         if (!this.#startNext(permit)) {
-          stock.giveBack();
+          stock.putBack(permit);
           break;
         }
       }
@@ -122,9 +162,11 @@ export class Dispatcher {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearTimeout(this.#batchTimer);
     this.#deps.stock.close();
-    await this.#adapter?.adapter.close();
+    const adapters = [...this.#retired, ...(this.#adapter ? [this.#adapter] : [])];
+    await Promise.all(adapters.map(({ adapter }) => adapter.close().catch((error) => this.#deps.onAdapterFault(error))));
   }
 
   /** There is something to call, and its batch need not wait for company. */
@@ -168,25 +210,50 @@ export class Dispatcher {
       const part = this.#prepare(lane);
       if (!part) continue;
       const first = parts[0];
-      if (first && !adapter.canShareBatch(first.prepared.call, part.prepared.call)) {
+      const isSuspect = this.#suspects.isFirst(lane);
+      if (first && (isSuspect || !this.#canShareBatch(adapter, first, part))) {
         this.#ready.pushFirst(lane);
         break;
       }
       parts.push(part);
+      if (isSuspect) break;
     }
     return parts;
   }
 
+  #canShareBatch(adapter: ProviderAdapter, first: Part, next: Part): boolean {
+    try {
+      return adapter.canShareBatch(first.prepared.call, next.prepared.call);
+    } catch (error) {
+      this.#deps.onAdapterFault(error);
+      return false;
+    }
+  }
+
   /** The lane's next group as a part of a call; undefined where it takes another way. */
   #prepare(lane: Lane): Part | undefined {
-    const config = this.#config as ProviderConfig;
     if (!lane.queue.isOpen || lane.waiting.length === 0) return undefined;
     if (this.#deps.now() > lane.queue.shard.leaseEndsAt - this.#deps.startMarginMs) {
       this.#deps.onTooLate(lane);
       return undefined;
     }
+    try {
+      return this.#makePart(lane, this.#config as ProviderConfig);
+    } catch (error) {
+      this.#deps.onFault(lane, error);
+      return undefined;
+    }
+  }
+
+  #makePart(lane: Lane, config: ProviderConfig): Part | undefined {
+    // It was judged before it came here, perhaps by another configuration.
+    if (lane.isHeadStale(config.conflict)) {
+      this.#deps.onStale(lane);
+      return undefined;
+    }
     const length = lane.groupLength(config.coalesce, config.conflict);
     const members = length === 1 ? [lane.waiting[0] as Held] : lane.waiting.slice(0, length);
+    if (members.some((held) => held.hasCrashed) && !this.#suspects.enter(lane)) return undefined;
     const isSealed = length > 1 && (members[0] as Held).kind === 'create';
     if (members.some((held) => (held.isSuspect || isSealed) && !held.isMarked)) {
       lane.state = 'marking';
@@ -207,20 +274,34 @@ export class Dispatcher {
     }
     this.inFlight++;
     adapter.calls++;
-    call.inFlight = adapter.adapter.send(
-      parts.map(({ prepared }) => prepared),
-      call,
-      (outcomes) => this.#end(adapter, call, outcomes),
-    );
+    try {
+      call.inFlight = adapter.adapter.send(
+        parts.map(({ prepared }) => prepared),
+        call,
+        (outcomes) => this.#end(adapter, call, (ended) => this.#deps.onEnd(ended, outcomes)),
+      );
+    } catch (error) {
+      this.#end(adapter, call, () => this.#faultAll(call, error));
+    }
   }
 
-  #end(adapter: Adapter, call: CallUnderWay, outcomes: readonly CallOutcome[]): void {
+  #end(adapter: Adapter, call: CallUnderWay, conclude: (call: CallUnderWay) => void): void {
+    if (call.hasEnded) return;
+    call.hasEnded = true;
     this.inFlight--;
     adapter.calls--;
-    if (adapter.calls === 0 && adapter !== this.#adapter) void adapter.adapter.close();
+    if (adapter.calls === 0 && adapter !== this.#adapter) this.#retire(adapter);
     for (const { lane } of call.parts) lane.queue.shard.calls.delete(call);
-    this.#deps.onEnd(call, outcomes);
+    try {
+      conclude(call);
+    } catch (error) {
+      this.#faultAll(call, error);
+    }
     this.pump();
+  }
+
+  #faultAll(call: CallUnderWay, error: unknown): void {
+    for (const { lane } of call.parts) this.#deps.onFault(lane, error);
   }
 }
 

@@ -46,5 +46,6 @@ export interface EngineDeps {
 
 /** Delays that end with the engine. */
 export interface Delays {
-  after(ms: number, run: () => void): void;
+  /** Returns what calls it off. */
+  after(ms: number, run: () => void): () => void;
 }

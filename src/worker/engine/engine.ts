@@ -6,6 +6,7 @@
  * State lives in ShardState, QueueState and Lane; the parts change it and call back here. What comes back for a shard that is gone is
  * dropped: its next owner has the pending list.
  */
+import { parseQueueName } from '../../shared/domain/operation.ts';
 import type { FinalSettlement } from '../../shared/queue/settle.ts';
 import { Accounts } from './accounts.ts';
 import { Claimer } from './claimer.ts';
@@ -19,6 +20,8 @@ import { minWindow, QueueState, ShardState } from './shard-state.ts';
 
 /** After Redis failed in the middle of something, milliseconds. */
 const retryMs = 100;
+/** A timer cannot wait for longer than 24 days. */
+const longestWaitMs = 2 ** 31 - 1;
 /** A lease that has too little left for a call is looked at again after so long. */
 const leaseCheckMs = 50;
 
@@ -27,6 +30,7 @@ export class Engine {
   readonly #shards = new Map<number, ShardState>();
   readonly #ledger = new Ledger();
   readonly #timers = new Set<NodeJS.Timeout>();
+  #isClosed = false;
   readonly #accounts: Accounts;
   readonly #claimer: Claimer;
   readonly #settler: Settler;
@@ -38,39 +42,40 @@ export class Engine {
     this.#claimer = this.#createClaimer();
     this.#settler = this.#createSettler();
     const after = (ms: number, run: () => void) => this.#after(ms, run);
-    const onLost = (queue: QueueState) => this.dropShard(queue.shard.shard);
-    const { findProvider, now, random, reader, redisNow, telemetry } = deps;
+    const onLost = (queue: QueueState) => this.#lost(queue.shard);
+    const { now, random, reader, redisNow, telemetry } = deps;
     this.#accounts = new Accounts(deps, {
       onRefused: (lane, length, error) => this.#runner.refuse(lane, length, error),
       onTooLate: (lane) => this.#runner.backOff(lane, leaseCheckMs),
+      onStale: (lane) => this.#runner.goOn(lane),
       onMark: (lane, length) => void this.#runner.mark(lane, length),
       onEnd: (call, outcomes) => this.#runner.end(call, outcomes),
+      onFault: (lane, error) => this.#runner.fault(lane, error),
+      onAdapterFault: (error) => telemetry.fault('bug', error, {}),
     });
     const shared = { accounts: this.#accounts, claimer: this.#claimer, settler: this.#settler, reader, telemetry, redisNow, after, onLost };
-    this.#runner = new LaneRunner({ ...shared, findProvider, now, random });
+    this.#runner = new LaneRunner({ ...shared, now, random });
     this.#intake = new Intake({ ...shared, runner: this.#runner, ledger: this.#ledger });
   }
 
   // Shards come and go
 
-  /** Takes over a shard: first what its former owner left, then what is new. */
+  /** Takes over a shard: first what its former owner left, then what is new. Queues without a provider wait for it. */
   async openShard(shard: number, lease: { epoch: number; endsAt: number; hasOwnerDied: boolean }, queues: readonly string[]): Promise<void> {
+    this.dropShard(shard);
     const state = new ShardState(shard, lease.epoch, lease.endsAt);
     this.#shards.set(shard, state);
-    await Promise.all(
-      queues.map((name) => {
-        const queue = new QueueState(state, name);
-        state.queues.set(name, queue);
-        return this.#intake.openQueue(queue, lease.hasOwnerDied);
-      }),
-    );
+    const known = queues.filter((name) => this.#hasProvider(name));
+    await Promise.all(known.map((name) => this.#intake.openQueue(this.#intake.addQueue(state, name), lease.hasOwnerDied)));
   }
 
-  renewed(shard: number, leaseEndsAt: number, readyQueues: readonly string[]): void {
+  /** False when the shard is not here: its lease alone is of no use. */
+  renewed(shard: number, leaseEndsAt: number, readyQueues: readonly string[]): boolean {
     const state = this.#shards.get(shard);
-    if (!state) return;
+    if (!state) return false;
     state.leaseEndsAt = leaseEndsAt;
     for (const queue of readyQueues) this.ring(shard, queue);
+    return true;
   }
 
   /** The queue got entries. */
@@ -79,12 +84,17 @@ export class Engine {
     if (!state?.isOpen) return;
     let queue = state.queues.get(name);
     if (!queue) {
-      queue = new QueueState(state, name);
+      if (!this.#hasProvider(name)) return;
+      queue = this.#intake.addQueue(state, name);
       queue.isTakingOver = false;
-      state.queues.set(name, queue);
     }
     queue.hasUnread = true;
+    queue.hasRung = true;
     this.#claimer.ask(queue);
+  }
+
+  #hasProvider(queue: string): boolean {
+    return this.#deps.findProvider(parseQueueName(queue).provider) !== undefined;
   }
 
   /** Stops starting calls for the shard; true once nothing of it is in flight or unwritten. */
@@ -101,8 +111,14 @@ export class Engine {
     if (!state) return;
     this.#shards.delete(shard);
     state.isGone = true;
-    for (const call of state.calls) call.inFlight?.abort('the lease ended');
+    for (const call of [...state.calls]) call.inFlight?.abort('the lease ended');
     for (const queue of state.queues.values()) this.#releaseHeld(queue);
+    this.#accounts.prune();
+  }
+
+  /** An answer may speak of a lease that was lost, and taken again since. */
+  #lost(state: ShardState): void {
+    if (this.#shards.get(state.shard) === state) this.dropShard(state.shard);
   }
 
   /** Cuts the calls of shards whose lease ends within `marginMs`, and lets go of the shards. Returns which. */
@@ -117,12 +133,14 @@ export class Engine {
 
   /** A configuration came, changed or went. */
   providerChanged(name: string): void {
-    const isNew = this.#accounts.configChanged(name);
-    const isGone = this.#deps.findProvider(name) === undefined;
-    for (const state of this.#shards.values()) {
-      if (isGone) this.#dropQueues(state, name);
-      else if (isNew) void this.#intake.openUnknownQueues(state, name);
+    const change = this.#accounts.changeOf(name);
+    const shards = [...this.#shards.values()];
+    if (change === 'gone' || change === 'another') {
+      for (const state of shards) this.#dropQueues(state, name);
+      this.#accounts.prune();
     }
+    this.#accounts.follow(name);
+    if (change === 'new' || change === 'another') for (const state of shards) void this.#intake.openUnknownQueues(state, name);
   }
 
   /** The account's permits are void: a pause or a breaker, somewhere in the fleet. */
@@ -143,17 +161,22 @@ export class Engine {
   /** A queue that Redis holds no more: nothing of it is in memory either, or it stays. */
   forgetQueue(shard: number, name: string): void {
     const queue = this.#shards.get(shard)?.queues.get(name);
-    if (queue && queue.held.size === 0 && !queue.hasUnread && !queue.isClaiming) queue.shard.queues.delete(name);
+    if (!queue || queue.isDropped || queue.isTakingOver || queue.isClaiming) return;
+    if (queue.held.size === 0 && !queue.hasUnread) queue.shard.queues.delete(name);
   }
 
-  /** Shrinks windows that a provider in trouble no longer uses: called now and then. */
+  /** Forgets queues of deleted providers, and shrinks windows that a provider in trouble no longer uses: called now and then. */
   shrinkWindows(): void {
     for (const { queues } of this.#shards.values()) {
-      for (const queue of queues.values()) if (queue.held.size < minWindow) queue.window = minWindow;
+      for (const queue of queues.values()) {
+        if (queue.held.size < minWindow) queue.window = minWindow;
+        if (queue.isDropped && !queue.isCalling && !this.#settler.isBusyWithQueue(queue)) queues.delete(queue.name);
+      }
     }
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#settler.close();
     await this.#accounts.close();
@@ -168,7 +191,7 @@ export class Engine {
       heldBytes: () => this.#ledger.bytes,
       isShortOfLanes: (provider) => this.#accounts.dispatcherOf(provider).isShortOfLanes,
       onClaimed: (queue, claimed) => void this.#intake.takeClaimed(queue, claimed),
-      onLost: (queue) => this.dropShard(queue.shard.shard),
+      onLost: (queue) => this.#lost(queue.shard),
       onUncertain: (queue) => this.#after(retryMs, () => void this.#intake.openQueue(queue, false)),
       onError: (error) => telemetry.fault('redis', error, {}),
     });
@@ -181,9 +204,10 @@ export class Engine {
       settle,
       keepOf: ({ meanBytes }) => (meanBytes > 0 ? Math.min(historyEntries, Math.floor(historyBytes / meanBytes)) : historyEntries),
       onWritten: (queue, { finals, settledBefore }) => this.#forget(queue, finals, settledBefore),
-      onLost: (queue) => this.dropShard(queue.shard.shard),
+      onLost: (queue) => this.#lost(queue.shard),
       onBatch: (operations) => telemetry.settled(operations),
       onError: (error) => telemetry.fault('redis', error, {}),
+      onBug: (error) => telemetry.fault('bug', error, {}),
     });
   }
 
@@ -198,24 +222,36 @@ export class Engine {
 
   #releaseHeld(queue: QueueState): void {
     for (const bytes of queue.held.values()) this.#ledger.remove(bytes);
+    for (const lane of queue.lanes.values()) lane.cancelWait?.();
     queue.held.clear();
     queue.lanes.clear();
   }
 
   #dropQueues(state: ShardState, provider: string): void {
-    for (const [name, queue] of state.queues) {
-      if (queue.provider !== provider) continue;
+    for (const queue of state.queues.values()) {
+      if (queue.provider !== provider || queue.isDropped) continue;
       queue.isDropped = true;
       this.#releaseHeld(queue);
-      state.queues.delete(name);
     }
   }
 
-  #after(delayMs: number, run: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      run();
-    }, delayMs);
+  #after(delayMs: number, run: () => void): () => void {
+    if (this.#isClosed) return () => {};
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        try {
+          run();
+        } catch (error) {
+          this.#deps.telemetry.fault('bug', error, {});
+        }
+      },
+      Math.min(delayMs, longestWaitMs),
+    );
     this.#timers.add(timer);
+    return () => {
+      clearTimeout(timer);
+      this.#timers.delete(timer);
+    };
   }
 }

@@ -3,10 +3,11 @@
  * because an answer was lost, is taken once.
  */
 import { parseQueueName } from '../../shared/domain/operation.ts';
-import { parseRecordState } from '../../shared/domain/record-state.ts';
+import { parseRecordState, type RecordState } from '../../shared/domain/record-state.ts';
 import type { ClaimedEntry, QueueReader, TakenEntry } from '../../shared/queue/claim.ts';
 import { parseOperation } from '../../shared/queue/entry.ts';
 import type { Trial } from '../../shared/queue/trial.ts';
+import type { Accounts } from './accounts.ts';
 import type { Claimer } from './claimer.ts';
 import type { Delays, Telemetry } from './engine-deps.ts';
 import { type Held, Lane } from './lane.ts';
@@ -20,6 +21,7 @@ const retryMs = 100;
 
 export interface IntakeDeps extends Delays {
   readonly reader: QueueReader;
+  readonly accounts: Accounts;
   readonly claimer: Claimer;
   readonly settler: Settler;
   readonly runner: LaneRunner;
@@ -38,83 +40,127 @@ export class Intake {
     this.#deps = deps;
   }
 
-  /** A provider that was deleted may come back with entries that were pending then. */
+  /** A provider that was deleted may come back with entries that were pending then. Its former calls have to end first. */
   async openUnknownQueues(state: ShardState, provider: string): Promise<void> {
+    let isBusy = false;
     try {
       for (const name of await this.#deps.reader.queuesOf(state.shard)) {
-        if (parseQueueName(name).provider !== provider || state.queues.has(name) || !state.isOpen) continue;
-        const queue = new QueueState(state, name);
-        state.queues.set(name, queue);
-        void this.openQueue(queue, false);
+        if (parseQueueName(name).provider !== provider) continue;
+        if (!state.isOpen || this.#deps.accounts.dispatcherOf(provider).config === undefined) return;
+        const known = state.queues.get(name);
+        if (known && !known.isDropped) continue;
+        if (known && this.#isBusy(known)) isBusy = true;
+        else void this.openQueue(this.addQueue(state, name), false);
       }
     } catch (error) {
       this.#deps.telemetry.fault('redis', error, { provider });
-      this.#deps.after(retryMs, () => void this.openUnknownQueues(state, provider));
+      isBusy = true;
     }
+    if (isBusy && state.isOpen) this.#deps.after(retryMs, () => void this.openUnknownQueues(state, provider));
   }
 
+  addQueue(state: ShardState, name: string): QueueState {
+    const queue = new QueueState(state, name);
+    state.queues.set(name, queue);
+    return queue;
+  }
+
+  /** Calls of it are in flight, or their ends are not written. */
+  #isBusy(queue: QueueState): boolean {
+    return queue.isCalling || this.#deps.settler.isBusyWithQueue(queue);
+  }
+
+  /** Reads what is pending and not here, then goes on with all of it: before, nobody knows which operations make one call. */
   async openQueue(queue: QueueState, hasOwnerDied: boolean): Promise<void> {
     queue.isTakingOver = true;
     try {
       let after: string | undefined;
       do {
         const page = await this.#deps.reader.takeOver(queue.shard, queue.name, { after, hasOwnerDied });
-        if (queue.shard.isGone) return;
+        if (queue.isGone) return;
         if (page.status === 'lost') return this.#deps.onLost(queue);
-        for (const entry of page.entries) this.#hold(queue, entry, { trial: entry.trial, deliveries: entry.deliveries, hasOwnerDied });
+        const entries = await this.#skipFinal(queue, page.entries, page.checkUpTo);
+        if (queue.isGone) return;
+        for (const entry of entries) this.#hold(queue, entry, { trial: entry.trial, deliveries: entry.deliveries, hasOwnerDied });
         after = page.last;
       } while (after !== undefined);
+      this.#goOn(queue.lanes.values());
       queue.isTakingOver = false;
       queue.hasUnread = true;
       this.#deps.claimer.ask(queue);
       this.#deps.runner.pump(queue.provider);
     } catch (error) {
-      this.#deps.telemetry.fault('redis', error, { shard: queue.shard.shard, queue: queue.name });
-      this.#deps.after(retryMs, () => void this.openQueue(queue, hasOwnerDied));
+      this.#reopenLater(queue, hasOwnerDied, error);
     }
   }
 
   async takeClaimed(queue: QueueState, claimed: { entries: readonly ClaimedEntry[]; checkUpTo: number }): Promise<void> {
-    this.#deps.telemetry.claimed(claimed.entries.length);
-    const entries = claimed.checkUpTo > 0 ? await this.#skipFinal(queue, claimed.entries, claimed.checkUpTo) : claimed.entries;
-    if (queue.shard.isGone) return;
-    for (const entry of entries) this.#hold(queue, entry, undefined);
-    this.#deps.runner.pump(queue.provider);
-  }
-
-  /** After a lost group, entries come again that were final: they are only acknowledged. */
-  async #skipFinal(queue: QueueState, entries: readonly ClaimedEntry[], upTo: number): Promise<readonly ClaimedEntry[]> {
-    const doubtful = entries.filter(({ rank }) => rank <= upTo).map(({ rank }) => rank);
-    if (doubtful.length === 0) return entries;
     try {
-      const final = await this.#deps.reader.findFinal(queue.shard.shard, queue.name, doubtful);
-      const known = entries.filter(({ rank }) => final.has(rank));
-      if (known.length > 0) this.#deps.settler.add(queue, { settledBefore: known });
-      return entries.filter(({ rank }) => !final.has(rank));
+      this.#deps.telemetry.claimed(claimed.entries.length);
+      const isDoubtful = claimed.entries.some(({ rank }) => rank <= claimed.checkUpTo);
+      // Nothing further is read before these are here.
+      if (isDoubtful) queue.isTakingOver = true;
+      const entries = isDoubtful ? await this.#skipFinal(queue, claimed.entries, claimed.checkUpTo) : claimed.entries;
+      if (queue.isGone) return;
+      this.#goOn(entries.map((entry) => this.#hold(queue, entry, undefined)));
+      if (isDoubtful) {
+        queue.isTakingOver = false;
+        this.#deps.claimer.ask(queue);
+      }
+      this.#deps.runner.pump(queue.provider);
     } catch (error) {
-      this.#deps.telemetry.fault('redis', error, { queue: queue.name });
-      this.#deps.after(retryMs, () => void this.openQueue(queue, false));
-      return [];
+      this.#reopenLater(queue, false, error);
     }
   }
 
-  #hold(queue: QueueState, entry: ClaimedEntry | TakenEntry, taken: Taken | undefined): void {
-    if (queue.held.has(entry.rank)) return;
+  #reopenLater(queue: QueueState, hasOwnerDied: boolean, error: unknown): void {
+    this.#deps.telemetry.fault('redis', error, { shard: queue.shard.shard, queue: queue.name });
+    if (queue.isGone) return;
+    queue.isTakingOver = true;
+    this.#deps.after(retryMs, () => void this.openQueue(queue, hasOwnerDied));
+  }
+
+  /** After a lost group, entries come again that were final: they are only acknowledged. */
+  async #skipFinal<T extends ClaimedEntry>(queue: QueueState, entries: readonly T[], upTo: number): Promise<readonly T[]> {
+    const doubtful = entries.filter(({ rank }) => rank <= upTo && !queue.held.has(rank)).map(({ rank }) => rank);
+    if (doubtful.length === 0) return entries;
+    const final = await this.#deps.reader.findFinal(queue.shard.shard, queue.name, doubtful);
+    const known = entries.filter(({ rank }) => final.has(rank));
+    if (known.length > 0) this.#deps.settler.add(queue, { settledBefore: known });
+    return entries.filter(({ rank }) => !final.has(rank));
+  }
+
+  #goOn(lanes: Iterable<Lane | undefined>): void {
+    for (const lane of lanes) if (lane?.state === 'idle') this.#deps.runner.goOn(lane);
+  }
+
+  /** The entry's lane; undefined where it was here already or cannot be read. */
+  #hold(queue: QueueState, entry: ClaimedEntry | TakenEntry, taken: Taken | undefined): Lane | undefined {
+    if (queue.held.has(entry.rank)) return undefined;
     const held = this.#parse(queue, entry);
-    if (!held) return;
+    if (!held) return undefined;
     queue.held.set(entry.rank, held.bytes);
     queue.meanBytes += (held.bytes - queue.meanBytes) / 16;
     this.#deps.ledger.add(held.bytes);
     let lane = queue.lanes.get(entry.digest);
     if (!lane) {
-      lane = new Lane(queue, entry.digest, entry.state === '' ? undefined : parseRecordState(entry.state));
+      lane = new Lane(queue, entry.digest, this.#parseState(queue, entry));
       queue.lanes.set(entry.digest, lane);
     }
     if (taken) remember(held, lane, taken);
     insertInOrder(lane.waiting, held);
-    if (taken?.trial && taken.trial.dueAtMs > this.#deps.redisNow() && lane.state === 'idle' && lane.waiting[0] === held) {
-      this.#deps.runner.backOff(lane, taken.trial.dueAtMs - this.#deps.redisNow());
-    } else if (lane.state === 'idle') this.#deps.runner.goOn(lane);
+    return lane;
+  }
+
+  /** A state that cannot be read is a bug of ours; the record's next write mends it. */
+  #parseState(queue: QueueState, { state }: ClaimedEntry): RecordState | undefined {
+    if (state === '') return undefined;
+    try {
+      return parseRecordState(state);
+    } catch (error) {
+      this.#deps.telemetry.fault('bug', error, { queue: queue.name, state });
+      return undefined;
+    }
   }
 
   #parse(queue: QueueState, entry: ClaimedEntry): Held | undefined {
@@ -133,8 +179,10 @@ export class Intake {
         header: entry.header,
         bytes: entry.header.length + entry.data.length,
         attempts: 0,
+        dueAtMs: 0,
         isSuspect: false,
         isMarked: false,
+        hasCrashed: false,
         hasTrial: false,
         faults: 0,
         lastError: undefined,
@@ -151,8 +199,10 @@ function remember(held: Held, lane: Lane, { trial, deliveries, hasOwnerDied }: T
   held.isSuspect = deliveries > 1;
   if (!trial) return;
   held.hasTrial = true;
-  held.attempts = trial.attempts + (trial.startedIn !== 0 && hasOwnerDied ? 1 : 0);
-  held.lastError = trial.error;
+  held.hasCrashed = trial.startedIn !== 0 && hasOwnerDied;
+  held.attempts = trial.attempts + (held.hasCrashed ? 1 : 0);
+  held.dueAtMs = trial.dueAtMs;
+  held.lastError = held.hasCrashed ? undefined : trial.error;
   lane.sealedTo = Math.max(lane.sealedTo, trial.sealedTo);
 }
 

@@ -5,6 +5,7 @@
 import type { ConflictMode } from '../../shared/domain/conflict.ts';
 import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { Trial } from '../../shared/queue/trial.ts';
+import type { ProviderErrorCode } from '../providers/error-codes.ts';
 import type { CallOutcome } from '../providers/provider.ts';
 import type { Accounts } from './accounts.ts';
 import type { CallUnderWay } from './call-under-way.ts';
@@ -19,15 +20,21 @@ import type { QueueState } from './shard-state.ts';
 const maxFaults = 5;
 const faultDelayMs = 1_000;
 const retryMs = 100;
+/** The code of a call that was cut because a lease ended. */
+const cutByUs = 'aborted' satisfies ProviderErrorCode;
 /** A throttled provider that says nothing of how long is left alone for a second. */
 const defaultPauseMs = 1_000;
 /** While the provider's configuration is not known. */
 const patientRetry = { maxAttempts: 100, baseMs: 1_000, maxMs: 60_000, maxAgeMs: Number.MAX_SAFE_INTEGER };
 
-const workerLost: ProviderError = { kind: 'ambiguous', code: 'worker_lost', message: 'a worker died during each of the attempts' };
+/** A call that did not start goes again at once so often; then it waits, longer each time up to `maxUnsentDelayMs`. */
+const unsentAtOnce = 2;
+const unsentDelayMs = 10;
+const maxUnsentDelayMs = 1_000;
+
 const poisoned: ProviderError = { kind: 'invalid', code: 'internal_fault', message: 'a fault of our own stops this operation; see the log' };
 
-export interface LaneRunnerDeps extends Delays, Pick<EngineDeps, 'findProvider' | 'now' | 'random' | 'reader' | 'redisNow' | 'telemetry'> {
+export interface LaneRunnerDeps extends Delays, Pick<EngineDeps, 'now' | 'random' | 'reader' | 'redisNow' | 'telemetry'> {
   readonly accounts: Accounts;
   readonly claimer: Claimer;
   readonly settler: Settler;
@@ -50,23 +57,44 @@ export class LaneRunner {
   goOn(lane: Lane): void {
     const { queue } = lane;
     if (!queue.isOpen) return;
-    const config = this.#deps.findProvider(queue.provider);
-    const stale = lane.dropStale(config?.conflict ?? 'record');
-    if (stale.length > 0) this.#deps.settler.add(queue, { finals: stale.map((held) => finish(held, 'stale', this.#deps.redisNow())) });
+    const dispatcher = this.#deps.accounts.dispatcherOf(queue.provider);
+    const { config } = dispatcher;
+    try {
+      // Without a configuration nobody knows the mode: it is judged before the call.
+      if (config) this.#dropStale(lane, config.conflict);
+    } catch (error) {
+      return this.fault(lane, error);
+    }
     const head = lane.waiting[0];
     if (!head) {
       queue.lanes.delete(lane.digest);
       return;
     }
-    if (config && head.attempts >= config.retry.maxAttempts) return this.#endHead(lane, workerLost);
-    this.#deps.accounts.dispatcherOf(queue.provider).enter(lane, head.attempts > 0);
+    const waitMs = this.#takeWait(head);
+    if (waitMs > 0) return this.backOff(lane, waitMs);
+    if (config && head.attempts >= config.retry.maxAttempts) return this.#endHead(lane, exhausted(head));
+    dispatcher.enter(lane, head.attempts > 0);
+  }
+
+  #dropStale(lane: Lane, mode: ConflictMode): void {
+    const stale = lane.dropStale(mode);
+    if (stale.length > 0) this.#deps.settler.add(lane.queue, { finals: stale.map((held) => finish(held, 'stale', this.#deps.redisNow())) });
+  }
+
+  /** How long a retry that a former owner planned still has to wait, milliseconds. */
+  #takeWait(head: Held): number {
+    if (head.dueAtMs === 0) return 0;
+    const waitMs = head.dueAtMs - this.#deps.redisNow();
+    head.dueAtMs = 0;
+    return waitMs;
   }
 
   backOff(lane: Lane, delayMs: number): void {
     lane.state = 'backoff';
     lane.dueAt = this.#deps.now() + delayMs;
     lane.queue.parked++;
-    this.#deps.after(delayMs, () => {
+    lane.cancelWait = this.#deps.after(delayMs, () => {
+      lane.cancelWait = undefined;
       lane.queue.parked--;
       if (!lane.queue.isOpen) return;
       lane.state = 'idle';
@@ -105,7 +133,7 @@ export class LaneRunner {
   #account(provider: string, call: CallUnderWay, outcomes: readonly CallOutcome[]): void {
     const { telemetry, now } = this.#deps;
     const { stock } = this.#deps.accounts.of(provider);
-    const first = outcomes[0] as CallOutcome;
+    const first = outcomes.find(isThrottled) ?? (outcomes[0] as CallOutcome);
     const label = first.status === 'failed' ? first.error.kind : first.status;
     if (first.status === 'unsent') {
       stock.giveBack();
@@ -114,7 +142,7 @@ export class LaneRunner {
     }
     telemetry.called(provider, label, (now() - call.startedAt) / 1_000);
     const error = first.status === 'failed' ? first.error : undefined;
-    if (error?.kind !== 'rate_limited') stock.report(call.permit, error?.kind === 'transient' || error?.kind === 'ambiguous');
+    if (error?.kind !== 'rate_limited' && error?.code !== cutByUs) stock.report(call.permit, error?.kind === 'transient' || error?.kind === 'ambiguous');
     if (error?.kind === 'rate_limited' || error?.code === 'credentials_refused') {
       const reason = error.kind === 'rate_limited' ? 'rate_limited' : 'auth';
       stock.pause(error.retryAfterMs ?? defaultPauseMs, reason === 'auth' ? error.message : reason);
@@ -125,18 +153,35 @@ export class LaneRunner {
   #endPart(lane: Lane, length: number, outcome: CallOutcome): void {
     if (lane.queue.shard.isGone) return;
     try {
-      if (outcome.status === 'unsent') {
-        this.#deps.accounts.dispatcherOf(lane.queue.provider).enter(lane, true);
-        return;
-      }
+      if (outcome.status === 'unsent') return this.#again(lane);
+      lane.unsent = 0;
+      if (outcome.status === 'failed' && outcome.error.code === cutByUs) return this.#doubt(lane, length);
       const group = { digest: lane.digest, members: lane.waiting.slice(0, length), applied: lane.applied };
       const circumstances = this.#circumstances(lane);
       const conclusion = outcome.status === 'accepted' ? concludeAccepted(group, outcome, circumstances) : concludeFailed(group, outcome.error, circumstances);
       if (outcome.status === 'failed' && conclusion.retries.length > 0) this.#deps.telemetry.retried(lane.queue.provider, outcome.error.kind);
       this.#conclude(lane, length, conclusion);
     } catch (error) {
-      this.#fault(lane, error);
+      this.fault(lane, error);
     }
+  }
+
+  /** Its call never started, which charges nobody; but if that happens again and again, it may not keep a processor busy. */
+  #again(lane: Lane): void {
+    lane.state = 'idle';
+    if (!lane.queue.isOpen) return;
+    lane.unsent++;
+    if (lane.unsent <= unsentAtOnce) this.#deps.accounts.dispatcherOf(lane.queue.provider).enter(lane, true);
+    else this.backOff(lane, Math.min(maxUnsentDelayMs, unsentDelayMs * 2 ** Math.min(lane.unsent - unsentAtOnce, 10)));
+  }
+
+  /** We cut the call, for another lane of its batch: nobody is charged, but it may have been carried out. */
+  #doubt(lane: Lane, length: number): void {
+    for (const held of lane.waiting.slice(0, length)) {
+      held.isSuspect = true;
+      held.isMarked = false;
+    }
+    this.#deps.accounts.dispatcherOf(lane.queue.provider).enter(lane, true);
   }
 
   refuse(lane: Lane, length: number, error: ProviderError): void {
@@ -168,7 +213,8 @@ export class LaneRunner {
   }
 
   /** A bug of ours: nobody is charged, but an operation that meets it again and again is put aside. */
-  #fault(lane: Lane, error: unknown): void {
+  fault(lane: Lane, error: unknown): void {
+    if (lane.queue.isGone) return;
     const head = lane.waiting[0];
     this.#deps.telemetry.fault('bug', error, { queue: lane.queue.name, shard: lane.queue.shard.shard, rank: head?.rank });
     if (!head) return;
@@ -190,7 +236,7 @@ export class LaneRunner {
     );
     try {
       const isOwner = await this.#deps.reader.mark(queue.shard, queue.name, trials);
-      if (queue.shard.isGone) return;
+      if (queue.isGone) return;
       if (!isOwner) return this.#deps.onLost(queue);
       for (const held of members) {
         held.isMarked = true;
@@ -200,14 +246,23 @@ export class LaneRunner {
       this.#deps.accounts.dispatcherOf(queue.provider).enter(lane, true);
     } catch (error) {
       this.#deps.telemetry.fault('redis', error, { queue: queue.name });
-      this.backOff(lane, retryMs);
+      if (!queue.isGone) this.backOff(lane, retryMs);
     }
     this.#deps.accounts.dispatcherOf(queue.provider).pump();
   }
 
   #circumstances(lane: Lane): Circumstances {
     const config = this.#deps.accounts.dispatcherOf(lane.queue.provider).config;
-    const mode: ConflictMode = config?.conflict ?? 'record';
+    const mode: ConflictMode = config?.conflict ?? (lane.applied?.fields ? 'field' : 'record');
     return { mode, retry: config?.retry ?? patientRetry, nowMs: this.#deps.redisNow(), wasCalled: true, random: this.#deps.random };
   }
 }
+
+/** What a dead letter says of an operation whose attempts were used up before this owner called it. */
+function exhausted({ lastError }: Held): ProviderError {
+  if (!lastError) return { kind: 'ambiguous', code: 'worker_lost', message: 'a worker died during each of the attempts' };
+  const { code, message, retryable, providerStatus } = lastError;
+  return { kind: retryable ? 'transient' : 'invalid', code, message, ...(providerStatus === undefined ? {} : { providerStatus }) };
+}
+
+const isThrottled = (outcome: CallOutcome): boolean => outcome.status === 'failed' && outcome.error.kind === 'rate_limited';

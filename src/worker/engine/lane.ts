@@ -10,7 +10,7 @@
 import { judge, type ConflictMode } from '../../shared/domain/conflict.ts';
 import { foldLength } from '../../shared/domain/fold.ts';
 import type { OperationKind } from '../../shared/domain/operation.ts';
-import type { RecordState, Stamp } from '../../shared/domain/record-state.ts';
+import { isOlder, type RecordState, type Stamp } from '../../shared/domain/record-state.ts';
 import type { ErrorView } from '../../shared/queue/result.ts';
 import type { QueueState } from './shard-state.ts';
 
@@ -30,9 +30,13 @@ export interface Held {
   readonly bytes: number;
   /** Attempts made. */
   attempts: number;
+  /** A former owner's retry is due then, epoch milliseconds of Redis's clock; 0 for none. */
+  dueAtMs: number;
   /** A worker died holding it: before its next call, that is written down. */
   isSuspect: boolean;
   isMarked: boolean;
+  /** A worker died during its call: this call may be the reason, so no other of that kind goes beside it. */
+  hasCrashed: boolean;
   /** Redis has a trial of it. */
   hasTrial: boolean;
   /** Times a bug of ours stopped it; bounded, but never charged as attempts. */
@@ -56,6 +60,9 @@ export class Lane {
   /** When a lane in backoff may go on; the worker's monotonic clock, milliseconds. */
   dueAt = 0;
   readyAt = 0;
+  /** Calls in a row that were handed over and did not start. */
+  unsent = 0;
+  cancelWait: (() => void) | undefined;
 
   constructor(queue: QueueState, digest: string, applied: RecordState | undefined) {
     this.queue = queue;
@@ -65,12 +72,18 @@ export class Lane {
 
   /** Removes and returns operations at the head that newer changes have overtaken. */
   dropStale(mode: ConflictMode): Held[] {
-    const stale: Held[] = [];
-    for (let head = this.waiting[0]; head && judge(head, this.applied, mode).status === 'stale'; head = this.waiting[0]) {
-      stale.push(head);
-      this.waiting.shift();
-    }
-    return stale;
+    let stale = 0;
+    while (this.#isStale(this.waiting[stale], mode)) stale++;
+    return stale === 0 ? [] : this.waiting.splice(0, stale);
+  }
+
+  isHeadStale(mode: ConflictMode): boolean {
+    return this.#isStale(this.waiting[0], mode);
+  }
+
+  #isStale(held: Held | undefined, mode: ConflictMode): boolean {
+    const { applied } = this;
+    return held !== undefined && applied !== undefined && isOlder(held.stamp, applied.stamp) && judge(held, applied, mode).status === 'stale';
   }
 
   /** How many operations from the head go as the next call. */
@@ -81,7 +94,7 @@ export class Lane {
     // A create that may have been carried out is repeated as it was.
     if (head.kind === 'create' && (head.attempts > 0 || head.isSuspect)) return 1;
     // Field mode: what is left of an overtaken change goes alone.
-    if (mode === 'field' && this.applied && head.stamp.ms < this.applied.stamp.ms) return 1;
+    if (mode === 'field' && this.applied && isOlder(head.stamp, this.applied.stamp)) return 1;
     return foldLength(this.waiting, isCoalescing);
   }
 }

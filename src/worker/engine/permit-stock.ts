@@ -8,6 +8,7 @@
 import type { AcquireRequest, GatePolicy, Grant, RefusalReason } from '../../shared/gate/acquire.ts';
 import { useWithinMs } from '../../shared/gate/limits.ts';
 import type { Permit } from './call-under-way.ts';
+import { ClockBounds } from './clock-bounds.ts';
 
 /** Permits are reserved so far ahead: longer than a busy worker's round trip, short enough that a pause voids few. */
 const horizonMs = 150;
@@ -20,6 +21,10 @@ const retryAfterErrorMs = 250;
 const noSlotsRetryMs = 25;
 /** First ask, before any slots are held. */
 const firstWant = 32;
+/** A permit whose start is known less closely than `useWithinMs` (Redis is far away) can be used for so long all the same. */
+const leastUseMs = 5;
+/** A timer cannot wait for longer than 24 days; a quota may ask for more. */
+const longestWaitMs = 3_600_000;
 
 export interface Gate {
   acquire(account: string, policy: GatePolicy, request: AcquireRequest): Promise<Grant>;
@@ -51,15 +56,22 @@ export class PermitStock {
   readonly #deps: PermitStockDeps;
   #policy: GatePolicy;
   #permits: StockedPermit[] = [];
+  readonly #redisClock = new ClockBounds();
   #slots = 0;
+  /** Its fair share: what to come down to, and what it may hope for. */
   #fairSlots = 0;
+  #wantedSlots = 0;
   #promised = Number.POSITIVE_INFINITY;
   #holdEndsAt = 0;
   /** All slots were others' when this worker last asked for some. */
   #isShortOfSlots = false;
   #isAsking = false;
+  /** No permits are to be had before this. */
   #askAgainAt = 0;
+  /** Redis failed: nothing is asked before this. */
+  #silentUntil = 0;
   #discardsAnswer = false;
+  #isClosed = false;
   #succeeded = 0;
   #failed = 0;
   #epoch = 0;
@@ -87,7 +99,7 @@ export class PermitStock {
   /** A permit whose start has come, if a slot is free for it. */
   take(inFlight: number): StockedPermit | undefined {
     const now = this.#deps.now();
-    if (now >= this.#holdEndsAt || inFlight >= Math.min(this.#slots, this.#promised)) return undefined;
+    if (now >= this.#holdEndsAt || inFlight >= Math.min(this.#slots, this.#fairSlots, this.#promised)) return undefined;
     this.#dropVoid(now);
     const permit = this.#permits[0];
     if (!permit) return undefined;
@@ -97,6 +109,11 @@ export class PermitStock {
     }
     this.#permits.shift();
     return permit;
+  }
+
+  /** Nothing was there to be called with the permit just taken: it serves the next call. */
+  putBack(permit: Permit): void {
+    this.#permits.unshift(permit as StockedPermit);
   }
 
   /** The permit's call never started. */
@@ -119,7 +136,7 @@ export class PermitStock {
 
   /** The account's calls must stop, or its limits changed: permits in hand are void. */
   revoke(): void {
-    while (this.#permits.length > 0) this.#giveBackFirst();
+    this.#giveAllBack();
     this.#discardsAnswer = this.#isAsking;
     this.#askAgainAt = 0;
     this.#deps.onChange();
@@ -127,49 +144,79 @@ export class PermitStock {
 
   /** Asks the gate if there is something to ask or to tell; otherwise sees to it that it will be. */
   refill(demand: Demand): void {
-    if (this.#isAsking) return;
+    if (this.#isAsking || this.#isClosed) return;
     const now = this.#deps.now();
-    if (now < this.#askAgainAt) {
-      this.#wakeAt(this.#askAgainAt);
-      return;
-    }
+    if (now < this.#silentUntil) return this.#wakeAt(this.#silentUntil);
     this.#dropVoid(now);
-    const want = this.#want(demand);
-    const needsSlot = this.#slots === 0 && demand.ready > 0;
-    if (want > 0 || needsSlot || this.#pause || this.#isReportDue(demand, now)) void this.#ask(want, demand, now);
-    else this.#wakeForReport(demand, now);
+    const mayWant = now >= this.#askAgainAt;
+    const want = mayWant ? this.#want(demand) : 0;
+    const needsSlots = mayWant && demand.ready > 0 && this.#slots === 0;
+    const reportAt = this.#reportAt(demand);
+    if (want > 0 || needsSlots || this.#pause || this.#hasTooMany(demand) || now >= reportAt) void this.#ask(want, demand, now);
+    else this.#wakeAt(Math.min(reportAt, mayWant || demand.ready === 0 ? Number.POSITIVE_INFINITY : this.#askAgainAt));
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  #want({ ready, inFlight }: Demand): number {
+  #want(demand: Demand): number {
+    const { ready, inFlight } = demand;
     const stocked = this.#permits.length;
     // While others have all slots, permits would go to waste here.
-    if (this.#slots === 0) return this.#isShortOfSlots ? 0 : Math.min(ready, firstWant, this.#policy.maxConcurrency);
-    const room = this.#isUnlimited ? 2 * this.#slots - inFlight : this.#slots - inFlight;
+    if (this.#slots === 0) return this.#isShortOfSlots || stocked > 0 ? 0 : Math.min(ready, firstWant, this.#policy.maxConcurrency);
+    const room = (this.#isUnlimited ? 2 : 1) * this.#usableSlots(demand) - inFlight;
     const want = Math.min(ready, room) - stocked;
     return want >= Math.max(1, stocked) ? want : 0;
   }
 
-  #isReportDue({ ready, inFlight }: Demand, now: number): boolean {
-    const isIdle = ready === 0 && inFlight === 0;
-    const sinceAsk = now - this.#lastAskAt;
-    if (isIdle) return this.#slots > 0 && sinceAsk >= idleAfterMs;
-    return (this.#succeeded + this.#failed > 0 && sinceAsk >= reportAfterMs) || sinceAsk >= this.#deps.holdTtlMs / 3;
+  /** Who wants more than ever may hope for a fair share; who has asked for it already waits until others have come down. */
+  #usableSlots({ ready, inFlight }: Demand): number {
+    const couldUse = Math.min(this.#policy.maxConcurrency, inFlight + ready);
+    return couldUse > this.#wantedSlots ? this.#fairSlots : Math.min(this.#slots, this.#fairSlots);
   }
 
-  #wakeForReport({ ready, inFlight }: Demand, now: number): void {
-    if (this.#slots === 0 && ready === 0 && inFlight === 0 && this.#succeeded + this.#failed === 0) return;
-    const isIdle = ready === 0 && inFlight === 0;
-    const after = isIdle ? idleAfterMs : this.#succeeded + this.#failed > 0 ? reportAfterMs : this.#deps.holdTtlMs / 3;
-    this.#wakeAt(Math.max(now + 1, this.#lastAskAt + after));
+  /** Others wait for what this worker holds beyond its share. */
+  #hasTooMany({ ready, inFlight }: Demand): boolean {
+    return ready + inFlight > 0 && this.#slots > Math.max(this.#fairSlots, inFlight);
   }
 
-  async #ask(want: number, { ready, inFlight }: Demand, askedAt: number): Promise<void> {
+  /** When the gate is to hear from this worker even if it wants nothing. */
+  #reportAt({ ready, inFlight }: Demand): number {
     const isIdle = ready === 0 && inFlight === 0;
+    const hasNews = this.#succeeded + this.#failed + this.#returned > 0;
+    if (isIdle) return this.#slots > 0 || hasNews ? this.#lastAskAt + idleAfterMs : Number.POSITIVE_INFINITY;
+    const isWaitingForOthers = ready > 0 && this.#slots < this.#fairSlots;
+    return this.#lastAskAt + (hasNews || isWaitingForOthers ? reportAfterMs : this.#deps.holdTtlMs / 3);
+  }
+
+  async #ask(want: number, demand: Demand, askedAt: number): Promise<void> {
+    const request = this.#takeRequest(want, demand);
+    this.#isAsking = true;
+    this.#promised = request.keepSlots;
+    this.#wantedSlots = request.wantSlots;
+    this.#lastAskAt = askedAt;
+    try {
+      const grant = await this.#deps.gate.acquire(this.#deps.account, this.#policy, request);
+      this.#accept(grant, request, askedAt);
+      this.#deps.onGrant(grant, want);
+    } catch (error) {
+      this.#failedToAsk(request);
+      this.#deps.onError(error);
+    } finally {
+      this.#isAsking = false;
+      this.#promised = Number.POSITIVE_INFINITY;
+      this.#discardsAnswer = false;
+      this.#deps.onChange();
+    }
+  }
+
+  /** What is to be asked and told; what is told once is taken out. */
+  #takeRequest(want: number, { ready, inFlight }: Demand): AcquireRequest {
+    const isIdle = ready === 0 && inFlight === 0;
+    if (isIdle) this.#giveAllBack();
     const keepSlots = isIdle ? 0 : Math.max(inFlight, Math.min(this.#slots, this.#fairSlots));
     const request: AcquireRequest = {
       want,
@@ -182,38 +229,31 @@ export class PermitStock {
       returned: this.#returned,
       ...(this.#pause ? { pause: this.#pause } : {}),
     };
-    const { pause } = request;
     this.#succeeded = 0;
     this.#failed = 0;
     this.#returned = 0;
     this.#pause = undefined;
-    this.#isAsking = true;
-    this.#promised = keepSlots;
-    this.#lastAskAt = askedAt;
-    try {
-      const grant = await this.#deps.gate.acquire(this.#deps.account, this.#policy, request);
-      this.#isShortOfSlots = request.wantSlots > 0 && grant.slots === 0;
-      this.#accept(grant, askedAt);
-      this.#deps.onGrant(grant, want);
-    } catch (error) {
-      // What was to be reported is told again; permits that may have been granted are lost, which errs on the safe side.
-      this.#succeeded += request.succeeded;
-      this.#failed += request.failed;
-      if (pause) this.#pause ??= pause;
-      this.#askAgainAt = this.#deps.now() + retryAfterErrorMs;
-      this.#deps.onError(error);
-    } finally {
-      this.#isAsking = false;
-      this.#promised = Number.POSITIVE_INFINITY;
-      this.#discardsAnswer = false;
-      this.#deps.onChange();
-    }
+    return request;
   }
 
-  #accept(grant: Grant, askedAt: number): void {
+  /**
+   * The request may have been carried out: slots beyond those it promised to keep may be others' now, and permits it granted are lost, which
+   * errs on the safe side. What was to be reported is told again; what came back is not, since told twice it would make room twice.
+   */
+  #failedToAsk({ succeeded, failed, pause, keepSlots }: AcquireRequest): void {
+    this.#succeeded += succeeded;
+    this.#failed += failed;
+    this.#returned = 0;
+    this.#slots = Math.min(this.#slots, keepSlots);
+    if (pause) this.#pause ??= pause;
+    this.#silentUntil = this.#deps.now() + retryAfterErrorMs;
+  }
+
+  #accept(grant: Grant, { want, wantSlots }: AcquireRequest, askedAt: number): void {
     const now = this.#deps.now();
     this.#slots = grant.slots;
     this.#fairSlots = grant.fairSlots;
+    this.#isShortOfSlots = grant.slots === 0 && wantSlots > 0;
     // By the clock of the asking: the gate's hold ends later than this.
     this.#holdEndsAt = askedAt + this.#deps.holdTtlMs * 0.8;
     this.refusedBy = grant.refusedBy;
@@ -222,23 +262,33 @@ export class PermitStock {
       this.#succeeded = 0;
       this.#failed = 0;
     }
-    this.#askAgainAt = now + (grant.retryInMs ?? (this.#isShortOfSlots ? noSlotsRetryMs : 0));
-    if (this.#discardsAnswer) this.#askAgainAt = 0;
-    // Without a slot a permit is of no use, and one kept would stop the next asking.
-    if (grant.slots === 0) while (this.#permits.length > 0) this.#giveBackFirst();
-    if (this.#discardsAnswer || grant.slots === 0) {
-      this.#returned += grant.startsMs.length;
-      return;
-    }
-    for (const start of grant.startsMs) {
-      // Never early: the script ran before `now`. Never late: it ran after `askedAt`.
-      const from = now + start;
-      this.#permits.push({ from, until: this.#isUnlimited ? from + unlimitedLifeMs : askedAt + start + useWithinMs, epoch: grant.epoch });
-    }
+    this.#askAgainAt = this.#nextAskAt(grant, want, now);
+    this.#redisClock.learn(askedAt, now, grant.nowMs);
+    if (grant.slots === 0) this.#giveAllBack();
+    if (this.#discardsAnswer || grant.slots === 0) this.#returned += grant.startsMs.length;
+    else for (const startMs of grant.startsMs) this.#permits.push(this.#toPermit(grant, startMs));
+  }
+
+  #nextAskAt(grant: Grant, want: number, now: number): number {
+    if (this.#discardsAnswer) return 0;
+    if (grant.retryInMs !== undefined) return now + grant.retryInMs;
+    if (grant.slots === 0) return Math.max(this.#askAgainAt, now + noSlotsRetryMs);
+    return want > 0 ? now : this.#askAgainAt;
+  }
+
+  /** Never early, and never late, whatever the answer's way took. */
+  #toPermit({ nowMs, epoch }: Grant, startMs: number): StockedPermit {
+    const from = this.#redisClock.latest(nowMs + startMs);
+    if (this.#isUnlimited) return { from, until: from + unlimitedLifeMs, epoch };
+    return { from, until: Math.max(from + leastUseMs, this.#redisClock.earliest(nowMs + startMs) + useWithinMs), epoch };
   }
 
   #dropVoid(now: number): void {
     while (this.#permits.length > 0 && (this.#permits[0] as Permit).until < now) this.#giveBackFirst();
+  }
+
+  #giveAllBack(): void {
+    while (this.#permits.length > 0) this.#giveBackFirst();
   }
 
   #giveBackFirst(): void {
@@ -247,12 +297,13 @@ export class PermitStock {
   }
 
   #wakeAt(at: number): void {
-    if (this.#timer && this.#timerAt <= at) return;
+    if (this.#isClosed || at === Number.POSITIVE_INFINITY || (this.#timer && this.#timerAt <= at)) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
+    const waitMs = Math.max(0, Math.ceil(at - this.#deps.now()));
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#deps.onChange();
-    }, Math.max(0, Math.ceil(at - this.#deps.now())));
+    }, Math.min(waitMs, longestWaitMs));
   }
 }

@@ -16,8 +16,17 @@ export class ReadyLanes {
   }
 
   pushFirst(lane: Lane): void {
-    this.#fifoOf(lane).unshift(lane);
+    const fifo = this.#fifoOf(lane);
+    // Those behind it have waited for longer, and a batch waits for the oldest.
+    lane.readyAt = Math.min(lane.readyAt, fifo.first?.readyAt ?? Number.POSITIVE_INFINITY);
+    fifo.unshift(lane);
     this.size++;
+  }
+
+  /** Lets go of lanes whose shard or provider is gone. */
+  prune(): void {
+    this.size = 0;
+    for (const fifo of this.#turns) this.size += fifo.keep((lane) => !lane.queue.isGone);
   }
 
   /** The next lane, of the tenant whose turn it is. */
@@ -37,7 +46,7 @@ export class ReadyLanes {
     return undefined;
   }
 
-  /** Since when the longest waiting lane of the next tenant waits. */
+  /** Since when the lane that has waited longest waits. */
   get oldestReadyAt(): number {
     let oldest = Number.POSITIVE_INFINITY;
     for (const fifo of this.#turns) oldest = Math.min(oldest, fifo.first?.readyAt ?? Number.POSITIVE_INFINITY);
@@ -77,6 +86,13 @@ class Fifo {
   unshift(lane: Lane): void {
     if (this.#head > 0) this.#items[--this.#head] = lane;
     else this.#items.unshift(lane);
+  }
+
+  /** Returns how many are left. */
+  keep(isKept: (lane: Lane) => boolean): number {
+    this.#items = this.#items.slice(this.#head).filter((lane) => lane && isKept(lane));
+    this.#head = 0;
+    return this.#items.length;
   }
 
   shift(): Lane | undefined {

@@ -5,8 +5,10 @@
 import type { FinalSettlement, RetrySettlement, Settle, SettledEntry } from '../../shared/queue/settle.ts';
 import type { QueueState } from './shard-state.ts';
 
-/** Long enough to gather a batch at full speed, short enough not to be felt by a record with a queue of its own. */
+/** Long enough to gather a batch, short enough not to be felt by a record with a queue of its own. */
 const gatherMs = 2;
+/** So many make a batch: they are written at the end of this turn of the event loop, so that nothing waits in memory for a timer. */
+const gatherOperations = 32;
 const retryAfterErrorMs = 100;
 
 interface Pending {
@@ -25,6 +27,8 @@ export interface SettlerDeps {
   onLost(queue: QueueState): void;
   onBatch(operations: number): void;
   onError(error: unknown): void;
+  /** What was to happen after the writing failed: a bug. */
+  onBug(error: unknown): void;
 }
 
 export interface SettlerItem {
@@ -40,7 +44,11 @@ export class Settler {
   #pending = new Map<QueueState, Pending>();
   #writing: Pending[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
+  #gathered = 0;
   #isWriting = false;
+  #hasFailed = false;
+  #isClosed = false;
 
   constructor(deps: SettlerDeps) {
     this.#deps = deps;
@@ -57,7 +65,9 @@ export class Settler {
     pending.retries.push(...retries);
     pending.settledBefore.push(...settledBefore);
     if (whenWritten) pending.whenWritten.push(whenWritten);
-    this.#schedule(gatherMs);
+    this.#gathered += finals.length + retries.length + settledBefore.length;
+    if (this.#gathered >= gatherOperations) this.#scheduleAtOnce();
+    else this.#schedule(gatherMs);
   }
 
   /** Whether anything of the shard is not written yet. */
@@ -66,64 +76,96 @@ export class Settler {
     return this.#writing.some(({ queue }) => queue.shard === shard);
   }
 
+  isBusyWithQueue(queue: QueueState): boolean {
+    return this.#pending.has(queue) || this.#writing.some((item) => item.queue === queue);
+  }
+
   /** Writes what has gathered: one round. */
   async tick(): Promise<void> {
     if (this.#isWriting || this.#pending.size === 0) return;
     this.#isWriting = true;
-    this.#writing = [...this.#pending.values()];
+    this.#writing = [...this.#pending.values()].filter(({ queue }) => !queue.shard.isGone);
     this.#pending = new Map();
-    try {
-      await this.#write(this.#writing.filter(({ queue }) => !queue.shard.isGone));
-      this.#writing = [];
-      this.#isWriting = false;
-      if (this.#pending.size > 0) this.#schedule(0);
-    } catch (error) {
-      this.#deps.onError(error);
-      this.#putBack();
-      this.#isWriting = false;
-      this.#schedule(retryAfterErrorMs);
-    }
+    this.#gathered = 0;
+    // After a failure each queue is written by itself, so that one that cannot be written holds up no other.
+    const batches = this.#hasFailed ? this.#writing.map((item) => [item]) : [this.#writing];
+    const failed = (await Promise.all(batches.map((batch) => this.#tryToWrite(batch)))).flat();
+    this.#writing = [];
+    this.#isWriting = false;
+    this.#hasFailed = failed.length > 0;
+    this.#putBack(failed);
+    if (this.#pending.size > 0) this.#schedule(this.#hasFailed ? retryAfterErrorMs : 0);
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+  }
+
+  #scheduleAtOnce(): void {
+    if (this.#immediate || this.#isWriting || this.#hasFailed || this.#isClosed) return;
+    this.#immediate = setImmediate(() => {
+      this.#immediate = undefined;
+      void this.tick();
+    });
   }
 
   #schedule(afterMs: number): void {
-    if (this.#timer || this.#isWriting) return;
+    if (this.#timer || this.#isWriting || this.#isClosed) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.tick();
     }, afterMs);
   }
 
-  async #write(batch: readonly Pending[]): Promise<void> {
-    const answers = await this.#deps.settle(
-      batch.map(({ queue, finals, retries, settledBefore }) => ({
-        shard: queue.shard.shard,
-        epoch: queue.shard.epoch,
-        queue: queue.name,
-        keep: this.#deps.keepOf(queue),
-        finals,
-        retries,
-        settledBefore,
-      })),
-    );
-    let operations = 0;
-    batch.forEach(({ queue, finals, retries, settledBefore, whenWritten }, i) => {
-      if (answers[i] === 'lost') return this.#deps.onLost(queue);
-      if (queue.shard.isGone) return;
-      operations += finals.length + retries.length + settledBefore.length;
-      // Lanes go on first: what they leave behind is room for the next entries.
-      for (const call of whenWritten) call();
-      this.#deps.onWritten(queue, { finals, settledBefore: settledBefore.length });
-    });
-    this.#deps.onBatch(operations);
+  /** Returns what could not be written. */
+  async #tryToWrite(batch: readonly Pending[]): Promise<readonly Pending[]> {
+    try {
+      const answers = await this.#deps.settle(
+        batch.map(({ queue, finals, retries, settledBefore }) => ({
+          shard: queue.shard.shard,
+          epoch: queue.shard.epoch,
+          queue: queue.name,
+          keep: this.#deps.keepOf(queue),
+          finals,
+          retries,
+          settledBefore,
+        })),
+      );
+      this.#deps.onBatch(batch.reduce((sum, item, i) => sum + this.#written(item, answers[i]), 0));
+      return [];
+    } catch (error) {
+      this.#deps.onError(error);
+      return batch;
+    }
+  }
+
+  /** How many operations of it were written. */
+  #written({ queue, finals, retries, settledBefore, whenWritten }: Pending, answer: 'ok' | 'lost' | undefined): number {
+    if (queue.shard.isGone) return 0;
+    if (answer === 'lost') {
+      this.#deps.onLost(queue);
+      return 0;
+    }
+    // Lanes go on first: what they leave behind is room for the next entries.
+    for (const goOn of whenWritten) this.#attempt(goOn);
+    this.#attempt(() => this.#deps.onWritten(queue, { finals, settledBefore: settledBefore.length }));
+    return finals.length + retries.length + settledBefore.length;
+  }
+
+  /** What is written stays written, whatever comes of it here: nobody may be told of it twice. */
+  #attempt(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#deps.onBug(error);
+    }
   }
 
   /** What could not be written goes before what came meanwhile. */
-  #putBack(): void {
-    for (const item of this.#writing) {
+  #putBack(failed: readonly Pending[]): void {
+    for (const item of failed) {
       const newer = this.#pending.get(item.queue);
       if (newer) {
         item.finals.push(...newer.finals);
@@ -133,6 +175,5 @@ export class Settler {
       }
       this.#pending.set(item.queue, item);
     }
-    this.#writing = [];
   }
 }

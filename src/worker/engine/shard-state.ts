@@ -45,10 +45,12 @@ export class QueueState {
   window = minWindow;
   /** Redis may hold entries that were not read. */
   hasUnread = false;
+  /** The bell has rung since the last claim was sent: its answer may be older. */
+  hasRung = false;
   isClaiming = false;
-  /** Entries that a former owner left come first; nothing is claimed before they are all here. */
+  /** Entries that are pending and not here come first: nothing is claimed before. */
   isTakingOver = true;
-  /** Its provider was deleted: what is still in memory of it is not called. */
+  /** Its provider was deleted: nothing of it is called. It keeps its name until its calls in flight have ended. */
   isDropped = false;
   /** Mean size of the last entries, bytes: turns the bound on history's bytes into one on entries. */
   meanBytes = 0;
@@ -64,5 +66,16 @@ export class QueueState {
   /** Calls may start. */
   get isOpen(): boolean {
     return this.shard.isOpen && !this.isDropped;
+  }
+
+  /** Nothing of it is called any more, whatever happens. */
+  get isGone(): boolean {
+    return this.shard.isGone || this.isDropped;
+  }
+
+  /** Calls of it are in flight. */
+  get isCalling(): boolean {
+    for (const { parts } of this.shard.calls) if (parts.some(({ lane }) => lane.queue === this)) return true;
+    return false;
   }
 }

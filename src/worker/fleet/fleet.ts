@@ -3,7 +3,8 @@
  *
  * Always: calls of a shard end before its lease does, by this process's own monotonic clock counted from before the renewal was
  * asked for. So a lease that expires, whatever the reason, has no call under way in a process that runs; one that is frozen asks the clock
- * before it writes the first byte of a call.
+ * before it writes the first byte of a call. Rounds follow one another: what one of them began has ended before the next begins, so that a
+ * shard is never taken twice.
  */
 import type { Leases } from '../../shared/queue/leases.ts';
 import type { QueueReader } from '../../shared/queue/claim.ts';
@@ -11,11 +12,14 @@ import { assignShards, type Hash } from './assignment.ts';
 
 /** How often a shard that is being handed over is looked at, while calls of it are in flight. */
 const drainCheckMs = 10;
+/** After something was taken. */
+const soonMs = 10;
 
 /** What a fleet needs of the engine. */
 export interface ShardHolder {
   openShard(shard: number, lease: { epoch: number; endsAt: number; hasOwnerDied: boolean }, queues: readonly string[]): Promise<void>;
-  renewed(shard: number, leaseEndsAt: number, readyQueues: readonly string[]): void;
+  /** False when it does not hold the shard. */
+  renewed(shard: number, leaseEndsAt: number, readyQueues: readonly string[]): boolean;
   drainShard(shard: number): boolean;
   dropShard(shard: number): void;
 }
@@ -45,7 +49,11 @@ interface Held {
 export class Fleet {
   readonly #deps: FleetDeps;
   readonly #held = new Map<number, Held>();
+  /** Shards let go of without handing them over: taken back, their calls may have been cut, as if their owner had died. */
+  readonly #lost = new Set<number>();
   #isLeaving = false;
+  #hasLeft = false;
+  #lastRound: Promise<unknown> = Promise.resolve();
 
   constructor(deps: FleetDeps) {
     this.#deps = deps;
@@ -63,16 +71,18 @@ export class Fleet {
    * One round: heartbeat, renewals, what should move. Returns when the next one is due, milliseconds from now. Throws when Redis
    * cannot be reached.
    */
-  async tick(): Promise<number> {
-    const { leases, workerId, leaseTtlMs, info } = this.#deps;
-    if (this.#isLeaving) {
+  tick(): Promise<number> {
+    return this.#inTurn(async () => {
+      const { leases, workerId, leaseTtlMs, info } = this.#deps;
+      if (this.#isLeaving) {
+        await this.#renewAll();
+        return leaseTtlMs / 3;
+      }
+      const alive = await leases.heartbeat(workerId, leaseTtlMs, info);
       await this.#renewAll();
-      return leaseTtlMs / 3;
-    }
-    const alive = await leases.heartbeat(workerId, leaseTtlMs, info);
-    await this.#renewAll();
-    const waitMs = await this.#balance(alive.workers);
-    return Math.max(10, Math.min(leaseTtlMs / 3, alive.firstEndsInMs + 5, waitMs));
+      const waitMs = await this.#balance(alive.workers);
+      return Math.max(10, Math.min(leaseTtlMs / 3, alive.firstEndsInMs + 5, waitMs));
+    });
   }
 
   /** Lets go of shards whose lease ran out locally: the engine has dropped them already. */
@@ -80,36 +90,60 @@ export class Fleet {
     for (const shard of shards) this.#lose(shard);
   }
 
-  /** Hands every shard over, each as soon as nothing of it is in flight. True when all are gone. */
-  async leave(): Promise<boolean> {
+  /**
+   * Hands every shard over, each as soon as nothing of it is in flight. True when all are gone. It is no member of the fleet from the first
+   * call on, so that others take what it lets go of while it still waits for the rest.
+   */
+  leave(): Promise<boolean> {
     this.#isLeaving = true;
-    await Promise.all([...this.#held.keys()].map((shard) => this.#handOver(shard)));
-    if (this.#held.size > 0) return false;
-    await this.#deps.leases.leave(this.#deps.workerId);
-    return true;
+    return this.#inTurn(async () => {
+      await this.#leaveOnce();
+      await allDone([...this.#held.keys()].map((shard) => this.#handOver(shard)));
+      return this.#held.size === 0;
+    });
   }
 
-  /** Hands over what is left at once: its calls are cut, and may repeat. */
-  async abandon(): Promise<void> {
-    for (const shard of [...this.#held.keys()]) {
-      this.#deps.holder.dropShard(shard);
-      await this.#release(shard);
-    }
+  /**
+   * Lets go of what is left at once: its calls are cut. Leases of shards with calls in flight are left to expire, as a dead worker's are: the
+   * provider may still be at it, and the next owner must know that they may repeat.
+   */
+  abandon(): Promise<void> {
+    this.#isLeaving = true;
+    return this.#inTurn(async () => {
+      await this.#leaveOnce();
+      const rest = [...this.#held.keys()];
+      await allDone(
+        rest.map(async (shard) => {
+          if (this.#deps.holder.drainShard(shard)) return void (await this.#handOver(shard));
+          this.#deps.holder.dropShard(shard);
+          this.#lose(shard);
+        }),
+      );
+    });
+  }
+
+  async #leaveOnce(): Promise<void> {
+    if (this.#hasLeft) return;
     await this.#deps.leases.leave(this.#deps.workerId);
+    this.#hasLeft = true;
+  }
+
+  #inTurn<T>(round: () => Promise<T>): Promise<T> {
+    const result = this.#lastRound.then(round);
+    this.#lastRound = result.catch(() => {});
+    return result;
   }
 
   async #renewAll(): Promise<void> {
     const { leases, workerId, leaseTtlMs, now, holder } = this.#deps;
-    await Promise.all(
+    await allDone(
       [...this.#held].map(async ([shard, { epoch }]) => {
         const askedAt = now();
         const renewed = await leases.renew(shard, workerId, epoch, leaseTtlMs);
         if (this.#held.get(shard)?.epoch !== epoch) return;
-        if (renewed.status === 'renewed') holder.renewed(shard, askedAt + leaseTtlMs, renewed.readyQueues);
-        else {
-          holder.dropShard(shard);
-          this.#lose(shard);
-        }
+        if (renewed.status === 'renewed' && holder.renewed(shard, askedAt + leaseTtlMs, renewed.readyQueues)) return;
+        holder.dropShard(shard);
+        this.#lose(shard);
       }),
     );
   }
@@ -118,7 +152,7 @@ export class Fleet {
   async #balance(workers: readonly string[]): Promise<number> {
     const { shards, workerId, hash } = this.#deps;
     const assignment = assignShards(shards, [...workers].sort(), hash);
-    const waits = await Promise.all(
+    const waits = await allDone(
       Array.from({ length: shards }, async (_, shard) => {
         const isMine = assignment.get(shard) === workerId;
         const held = this.#held.get(shard);
@@ -134,13 +168,18 @@ export class Fleet {
     const askedAt = now();
     const acquired = await leases.acquire(shard, workerId, leaseTtlMs);
     if (acquired.status === 'held') return acquired.leftMs + 1;
-    this.#held.set(shard, { epoch: acquired.epoch, isDraining: false });
-    onChange('taken', shard);
+    const { epoch } = acquired;
+    const hasOwnerDied = acquired.hasOwnerDied || this.#lost.has(shard);
     // Listening first: a bell that rings before is found in the queues' list.
     await listen(shard);
     const queues = await reader.queuesOf(shard);
-    await holder.openShard(shard, { epoch: acquired.epoch, endsAt: askedAt + leaseTtlMs, hasOwnerDied: acquired.hasOwnerDied }, queues);
-    return Number.POSITIVE_INFINITY;
+    // Only now: where one of these fails, the shard is taken again in the next round.
+    this.#held.set(shard, { epoch, isDraining: false });
+    this.#lost.delete(shard);
+    onChange('taken', shard);
+    await holder.openShard(shard, { epoch, endsAt: askedAt + leaseTtlMs, hasOwnerDied }, queues);
+    // A bell that rang since the list was read is heard by the next renewal.
+    return soonMs;
   }
 
   /** Soon again while something is in flight. */
@@ -165,7 +204,17 @@ export class Fleet {
 
   #lose(shard: number): void {
     if (!this.#held.delete(shard)) return;
+    this.#lost.add(shard);
     this.#deps.onChange('lost', shard);
     this.#deps.unlisten(shard).catch(() => {});
   }
+}
+
+/** As `Promise.all`, but nothing of it is still under way when it throws. */
+async function allDone<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(promises);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
 }

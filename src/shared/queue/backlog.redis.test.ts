@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createQueueBench, deadOf, entriesOf, finalOf, settlementOf } from '../../../test/support/queue.ts';
+import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
+import { group } from '../redis/keys.ts';
+
+let server: RedisServer;
+let redis: RedisClient;
+let benches = 0;
+beforeAll(async () => {
+  server = await startRedis();
+  redis = connectRedis(server.url, { name: 'test' });
+});
+afterAll(async () => {
+  await disconnectRedis(redis);
+  await server.stop();
+});
+const bench = (shards = 1) => createQueueBench(redis, `b${benches++}:`, { shards });
+
+test('nothing waits for a provider that nobody used', async () => {
+  const q = await bench(4);
+  expect(await q.backlog.read('crm')).toEqual({ backlog: 0, pending: 0, oldestMs: undefined, deadLetters: 0 });
+  expect((await q.backlog.readAll()).size).toBe(0);
+  expect(await q.backlog.queuesOf(0)).toEqual([]);
+});
+
+test('the oldest operation that is not final is told, read or not', async () => {
+  const q = await bench();
+  const [first, second, third] = await q.placeMany(3);
+  expect(await q.backlog.read('crm')).toMatchObject({ backlog: 3, pending: 0, oldestMs: first?.ms });
+  const owner = await q.own('w');
+  const entries = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 2 }]))[0]);
+  expect(await q.backlog.read('crm')).toMatchObject({ backlog: 3, pending: 2, oldestMs: first?.ms });
+  const settle = q.settler('w');
+  await settle([settlementOf(owner, { finals: entries.slice(0, 1).map((entry) => finalOf(entry)) })]);
+  expect(await q.backlog.read('crm')).toMatchObject({ backlog: 2, pending: 1, oldestMs: second?.ms });
+  await settle([settlementOf(owner, { finals: entries.slice(1).map((entry) => deadOf(entry)) })]);
+  expect(await q.backlog.read('crm')).toEqual({ backlog: 1, pending: 0, oldestMs: third?.ms, deadLetters: 1 });
+});
+
+test('a lost group hides no backlog', async () => {
+  const q = await bench();
+  const [first] = await q.placeMany(2);
+  const owner = await q.own('w');
+  await q.reader('w').claim([{ ...owner, queue: 'crm', count: 1 }]);
+  await redis.xgroup('DESTROY', q.keys.queue(0, 'crm'), group);
+  expect(await q.backlog.read('crm')).toMatchObject({ backlog: 2, pending: 0, oldestMs: first?.ms });
+});
+
+test('the queues of a provider are summed over shards and tenants, apart from its neighbours', async () => {
+  const q = await bench(8);
+  await q.placeMany(30);
+  await q.placeMany(20, { tenant: 'acme' });
+  await q.placeMany(10, { provider: 'crm2' });
+  const all = await q.backlog.readAll();
+  expect([all.get('crm')?.backlog, all.get('crm2')?.backlog]).toEqual([50, 10]);
+  expect((await q.backlog.read('crm')).backlog).toBe(50);
+  const counts = [...(await q.backlog.readCounts('crm')).values()];
+  expect(counts.reduce((sum, { open }) => sum + open, 0)).toBe(50);
+  const queues = await Promise.all(Array.from({ length: 8 }, (_, shard) => q.backlog.queuesOf(shard, 'crm')));
+  expect(new Set(queues.flat())).toEqual(new Set(['crm', 'crm:acme']));
+});
+
+test('reading works after SCRIPT FLUSH', async () => {
+  const q = await bench();
+  await q.placeMany(1);
+  await redis.script('FLUSH');
+  expect((await q.backlog.read('crm')).backlog).toBe(1);
+});

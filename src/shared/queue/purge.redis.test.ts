@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createQueueBench, entriesOf, finalOf, settlementOf } from '../../../test/support/queue.ts';
+import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import type { ProviderError } from '../domain/provider-error.ts';
+import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
+import { group } from '../redis/keys.ts';
+
+let server: RedisServer;
+let redis: RedisClient;
+let benches = 0;
+beforeAll(async () => {
+  server = await startRedis();
+  redis = connectRedis(server.url, { name: 'test' });
+});
+afterAll(async () => {
+  await disconnectRedis(redis);
+  await server.stop();
+});
+const bench = (shards = 1) => createQueueBench(redis, `p${benches++}:`, { shards });
+const removed: ProviderError = { kind: 'gone', code: 'provider_removed', message: 'the provider was removed' };
+
+test('without workers every operation of every tenant becomes a dead letter, and the queues go', async () => {
+  const q = await bench(4);
+  const [place] = await q.placeMany(450);
+  await q.placeMany(10, { tenant: 'acme' });
+  await q.placeMany(5, { provider: 'other' });
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(460);
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(0);
+  expect(place && (await q.status.read(place))).toMatchObject({
+    status: 'dead_lettered',
+    error: { code: 'provider_removed', retryable: true },
+  });
+  expect(await q.backlog.read('crm')).toMatchObject({ backlog: 0, deadLetters: 460 });
+  expect(await q.purge.forget('crm')).toBe(true);
+  expect((await redis.keys(`${q.keys.prefix}*:q:*`)).filter((key) => !key.endsWith(':other'))).toEqual([]);
+  expect((await q.backlog.read('other')).backlog).toBe(5);
+});
+
+test('with a worker that holds entries, they are given up in its name, and its lease stays', async () => {
+  const q = await bench();
+  await q.placeMany(5);
+  const owner = await q.own('w');
+  const entries = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 3 }]))[0]);
+  await q.settler('w')([settlementOf(owner, { finals: entries.slice(0, 1).map((entry) => finalOf(entry)) })]);
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(4);
+  expect(await q.inspect()).toMatchObject({ pending: 0, added: 5, final: 5, dead: 4 });
+  expect(await q.leases.renew(0, 'w', owner.epoch, 60_000)).toMatchObject({ status: 'renewed' });
+});
+
+test('a shard without owner is free again afterwards', async () => {
+  const q = await bench();
+  await q.placeMany(1);
+  await q.purge.deadLetterAll('crm', removed);
+  expect(await q.leases.acquire(0, 'w', 60_000)).toMatchObject({ status: 'acquired', hasOwnerDied: false });
+});
+
+test('history is not given up: after a lost group, only what is not final is', async () => {
+  const q = await bench();
+  await q.placeMany(6);
+  const owner = await q.own('w');
+  const entries = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 4 }]))[0]);
+  await q.settler('w')([settlementOf(owner, { finals: entries.map((entry) => finalOf(entry)) })]);
+  await redis.xgroup('DESTROY', q.keys.queue(0, 'crm'), group);
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(2);
+  expect(await q.inspect()).toMatchObject({ pending: 0, added: 6, final: 6, dead: 2 });
+  expect(await q.status.read({ shard: 0, queue: 'crm', ms: entries[0]?.ms ?? 0, rank: 1 })).toMatchObject({ status: 'succeeded' });
+});
+
+test('an entry that was deleted by hand while it was pending does not stop a purge', async () => {
+  const q = await bench();
+  const places = await q.placeMany(3);
+  const owner = await q.own('w');
+  await q.reader('w').claim([{ ...owner, queue: 'crm', count: 3 }]);
+  await redis.xdel(q.keys.queue(0, 'crm'), `${places[0]?.ms}-1`);
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(2);
+  expect(await q.inspect()).toMatchObject({ added: 3, final: 3 });
+});
+
+test('what is accepted between giving up and forgetting is not lost', async () => {
+  const q = await bench(2);
+  await q.placeMany(10);
+  await q.purge.deadLetterAll('crm', removed);
+  const late = await q.place({ recordId: 'late' });
+  expect(await q.purge.forget('crm')).toBe(false);
+  expect(await q.status.read(late)).toMatchObject({ status: 'queued' });
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(1);
+  expect(await q.purge.forget('crm')).toBe(true);
+});
+
+test('a provider that comes back finds empty queues whose ranks go on, and no memory of records', async () => {
+  const q = await bench();
+  await q.placeMany(2);
+  await redis.hset(q.keys.records(0, 'crm'), 'digest', 'packed');
+  await q.purge.deadLetterAll('crm', removed);
+  await q.purge.forget('crm');
+  await q.purge.forget('crm');
+  expect(await redis.exists(q.keys.records(0, 'crm'))).toBe(0);
+  const [place] = await q.placeMany(1);
+  expect(place?.rank).toBe(3);
+  const owner = await q.own('w');
+  const [claimed] = await q.reader('w').claim([{ ...owner, queue: 'crm', count: 10 }]);
+  expect(claimed).toMatchObject({ checkUpTo: 0, entries: [{ rank: 3 }] });
+});
+
+test('a purge works after SCRIPT FLUSH', async () => {
+  const q = await bench();
+  await q.placeMany(1);
+  await redis.script('FLUSH');
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(1);
+  await redis.script('FLUSH');
+  expect(await q.purge.forget('crm')).toBe(true);
+});
