@@ -5,11 +5,11 @@
  * not in it, and is told apart. Every operation sent in the counted time is waited for, however late it comes.
  */
 import { providerConfig, startFeeder } from './calls-trial.ts';
-import type { FeederCommands } from './programs/feeder.ts';
 import type { Program } from './program.ts';
+import type { FeederCommands } from './programs/feeder.ts';
 import type { ProviderCommands } from './programs/instant-provider.ts';
 import type { SyncLoadCommands } from './programs/sync-load.ts';
-import { type RedisProcess, type Stage, onStage } from './stage.ts';
+import { onStage, type RedisProcess, type Stage } from './stage.ts';
 import { percentile } from './statistics.ts';
 
 export interface DeliveryTrial {
@@ -49,8 +49,7 @@ export function tryDelivery(trial: DeliveryTrial): Promise<DeliveryResult> {
     const [api] = await Promise.all([stage.api(redis, trial.apiSettings), stage.worker(redis)]);
     const load = stage.program<SyncLoadCommands>('sync-load');
     await load.ask('connect', { port: api.port });
-    const send = (share: number, durationMs: number) =>
-      load.ask('open', { provider: 'p', perSecond: trial.perSecond * share, durationMs });
+    const send = (share: number, durationMs: number) => load.ask('open', { provider: 'p', perSecond: trial.perSecond * share, durationMs });
 
     let sent = 0;
     for (const share of warmUpShares) sent += (await send(share, trial.warmUpMs / warmUpShares.length)).sent;

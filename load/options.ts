@@ -9,10 +9,11 @@ export interface Options {
   readonly isProfiled: boolean;
 }
 
-export const usage = `npm run bench -- [--rows <names>] [--quick] [--rounds <n>] [--profile]
+export const usage = `npm run bench -- [--rows <names>] [--quick] [--rounds <n>] [--profile] | --kill-run
   --rows     only these, by name, separated by commas
   --quick    one round of shorter trials: an idea, not a result
   --rounds   trials of each variant (default 3)
+  --kill-run not the table: 100,000 operations while workers are killed (load/kill-workers.ts)
   --profile  writes CPU profiles of the workers of rows single and batch to load/results/`;
 
 const quickScale = 0.4;

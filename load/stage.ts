@@ -32,6 +32,14 @@ export interface ServiceProcess {
   readonly port: number;
   /** SIGTERM, and waits for the end. */
   stop(): Promise<void>;
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>;
+}
+
+export interface WorkerOptions {
+  /** A CPU profile is written there when it stops. */
+  readonly profileDir?: string | undefined;
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export interface Stage {
@@ -39,8 +47,7 @@ export interface Stage {
   redis(): Promise<RedisProcess>;
   program<C extends Commands>(name: string): Program<C>;
   api(redis: RedisProcess, settings?: Readonly<Record<string, string>>): Promise<ServiceProcess>;
-  /** `profileDir`: a CPU profile is written there when it stops. */
-  worker(redis: RedisProcess, options?: { profileDir?: string | undefined }): Promise<ServiceProcess>;
+  worker(redis: RedisProcess, options?: WorkerOptions): Promise<ServiceProcess>;
 }
 
 export async function onStage<T>(act: (stage: Stage) => Promise<T>): Promise<T> {
@@ -66,9 +73,9 @@ export async function onStage<T>(act: (stage: Stage) => Promise<T>): Promise<T> 
       ends.push(() => service.kill());
       return service;
     },
-    async worker(redis, { profileDir } = {}) {
+    async worker(redis, { profileDir, settings = {} } = {}) {
       const nodeArgs = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
-      const service = await startService('worker', { portName: 'METRICS_PORT', redis, settings: {}, nodeArgs });
+      const service = await startService('worker', { portName: 'METRICS_PORT', redis, settings, nodeArgs });
       ends.push(() => service.kill());
       return service;
     },
@@ -91,7 +98,7 @@ interface ServiceOptions {
   readonly nodeArgs: readonly string[];
 }
 
-async function startService(name: 'api' | 'worker', options: ServiceOptions): Promise<ServiceProcess & { kill(): Promise<void> }> {
+async function startService(name: 'api' | 'worker', options: ServiceOptions): Promise<ServiceProcess> {
   const port = await freePort();
   const env = {
     PATH: process.env['PATH'] ?? '',

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench [-- options]`: set-up, build, then load/main.ts. The bench and the programs it starts are bundled into .sluice/bench/, as
+ * `npm run bench [-- options]`: set-up, build, then load/main.ts, or load/kill-workers.ts with `--kill-run`. The bench and the programs it starts are bundled into .sluice/bench/, as
  * Node 20 runs no TypeScript; below the project's folder they find its packages.
  */
 import { spawn } from 'node:child_process';
@@ -18,7 +18,7 @@ await build();
 const { build: bundle } = await import('esbuild');
 await bundle({
   absWorkingDir: root,
-  entryPoints: ['load/main.ts', ...readdirSync(join(root, 'load/programs')).map((file) => `load/programs/${file}`)],
+  entryPoints: ['load/main.ts', 'load/kill-workers.ts', ...readdirSync(join(root, 'load/programs')).map((file) => `load/programs/${file}`)],
   outbase: 'load',
   outdir: bundles,
   bundle: true,
@@ -30,7 +30,9 @@ await bundle({
   loader: { '.lua': 'text' },
   logLevel: 'warning',
 });
-const child = spawn(process.execPath, ['--enable-source-maps', join(bundles, 'main.js'), ...process.argv.slice(2)], {
+const options = process.argv.slice(2);
+const program = options.includes('--kill-run') ? 'kill-workers.js' : 'main.js';
+const child = spawn(process.execPath, ['--enable-source-maps', join(bundles, program), ...options], {
   cwd: root,
   stdio: 'inherit',
 });

@@ -1,4 +1,5 @@
 /** Registers providers and queues operations for them, through the product's own modules, as the API would. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { createProviderKinds } from '../../src/shared/providers/kinds.ts';
 import { createSealer } from '../../src/shared/providers/seal.ts';
 import { createProviderStore } from '../../src/shared/providers/store.ts';
@@ -12,6 +13,7 @@ import { sampleData } from './sample.ts';
 const shards = 16;
 const requestSize = 500;
 const hourMs = 3_600_000;
+const pollMs = 20;
 
 export interface Feed {
   readonly providers: readonly string[];
@@ -52,6 +54,12 @@ async function feed({ providers, operations, from }: Feed): Promise<void> {
   }
 }
 
+async function countOpen(provider: string): Promise<number> {
+  const keys = createKeys();
+  const counts = await Promise.all(Array.from({ length: shards }, (_, shard) => redis.hmget(keys.counters(shard, provider), 'a', 'f')));
+  return counts.reduce((sum, [added, final]) => sum + Number(added ?? 0) - Number(final ?? 0), 0);
+}
+
 const commands = {
   async connect(redisUrl: string) {
     redis = connectRedis(redisUrl, { name: 'bench' });
@@ -63,6 +71,10 @@ const commands = {
     for (const config of configs) await register(config);
   },
   feed,
+  /** Answers when every operation of this provider is final. */
+  async finished(provider: string): Promise<void> {
+    while ((await countOpen(provider)) > 0) await delay(pollMs);
+  },
 };
 export type FeederCommands = typeof commands;
 

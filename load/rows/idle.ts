@@ -25,6 +25,8 @@ export const idle: Row = {
       return cpuShare([redis.pid, ...services.map(({ pid }) => pid)], countedMs * context.scale);
     });
     const note = 'an API, two workers and Redis';
-    return [{ name: 'idle', unit: '% of a core', sluice: share * 100, judged: 'figure', goal: { atMost: 2 }, trials: { sluice: [share] }, note }];
+    return [
+      { name: 'idle', unit: '% of a core', sluice: share * 100, judged: 'figure', goal: { atMost: 2 }, trials: { sluice: [share] }, note },
+    ];
   },
 };

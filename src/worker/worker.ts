@@ -17,7 +17,7 @@ import { createQueueReader, type QueueReader } from '../shared/queue/claim.ts';
 import { createLeases } from '../shared/queue/leases.ts';
 import { createRecordHasher, type RecordHasher } from '../shared/queue/record-key.ts';
 import { createSettle } from '../shared/queue/settle.ts';
-import { connectRedis, disconnectRedis } from '../shared/redis/connection.ts';
+import { connectRedis, disconnectRedis, type RedisClient } from '../shared/redis/connection.ts';
 import { createKeys } from '../shared/redis/keys.ts';
 import { checkShards } from '../shared/redis/shard-count.ts';
 import { countCommands, createMetrics } from '../shared/telemetry/metrics.ts';
@@ -30,6 +30,8 @@ import { createTelemetry } from './telemetry.ts';
 
 const providersCheckMs = 1_000;
 const sweepMs = 60_000;
+/** Permits tell Redis's clock, too, but a worker whose lanes all wait for a retry asks for none. */
+const clockMs = 30_000;
 const retryMs = 200;
 /** How long a stopping worker waits between looks at what is still in flight. */
 const drainCheckMs = 20;
@@ -77,7 +79,7 @@ function assemble(settings: Settings, log: Logger) {
     random: Math.random,
   });
   const leases = createLeases({ redis, keys, shards });
-  return { id, keys, redis, subscriber, metrics, now, telemetry, directory, reader, engine, leases };
+  return { id, keys, redis, subscriber, metrics, now, telemetry, directory, reader, engine, leases, redisClock };
 }
 
 type Parts = ReturnType<typeof assemble>;
@@ -105,13 +107,22 @@ function createFleet({ id, keys, subscriber, metrics, now, reader, engine, lease
 /** Waits for Redis, then runs until it is stopped. Throws `ShardCountMismatch`. */
 export async function startWorker(settings: Settings, log: Logger): Promise<Worker> {
   const parts = assemble(settings, log);
-  const { id, keys, redis, subscriber, metrics, telemetry, directory, engine } = parts;
+  const { id, keys, redis, subscriber, metrics, telemetry, directory, engine, redisClock } = parts;
   const onRedisError = (error: unknown) => telemetry.fault('redis', error, {});
   const fleet = createFleet(parts, settings, log, await createRecordHasher());
   const health = await startHealthServer(healthOf(parts, fleet), { host: settings.host, port: settings.metricsPort });
+  const disconnect = async () => {
+    await health.close();
+    metrics.close();
+    await Promise.all([disconnectRedis(redis), disconnectRedis(subscriber)]);
+  };
 
-  await checkShards({ redis, keys, shards: settings.shards, onWaiting: onRedisError });
+  await checkShards({ redis, keys, shards: settings.shards, onWaiting: onRedisError }).catch(async (error) => {
+    await disconnect();
+    throw error;
+  });
   await repeatUntilDone(async () => {
+    await readRedisClock(redis, redisClock);
     await directory.start();
     await subscriber.subscribe(keys.fleetChanged, keys.gateChanged);
   }, onRedisError);
@@ -122,18 +133,16 @@ export async function startWorker(settings: Settings, log: Logger): Promise<Work
     id,
     healthPort: health.port,
     async stop() {
-      await drain(fleet, settings.drainMs, log).catch(onRedisError);
+      await drain(fleet, settings.drainMs, { log, onError: onRedisError });
       await Promise.all(loops.map((loop) => loop.stop()));
       await directory.stop();
       await engine.close();
-      await health.close();
-      metrics.close();
-      await Promise.all([disconnectRedis(redis), disconnectRedis(subscriber)]);
+      await disconnect();
     },
   };
 }
 
-function startLoops({ id, keys, subscriber, telemetry, directory, engine, reader }: Parts, fleet: Fleet, settings: Settings): Loop[] {
+function startLoops({ id, keys, redis, subscriber, telemetry, directory, engine, reader, redisClock }: Parts, fleet: Fleet, settings: Settings): Loop[] {
   const { shards, leaseTtlMs, statusTtlMs } = settings;
   const every = (ms: number, round: () => Promise<void> | void) => startLoop({ tick: async () => (await round(), ms), onError, retryMs });
   const onError = (error: unknown) => telemetry.fault('redis', error, {});
@@ -153,6 +162,7 @@ function startLoops({ id, keys, subscriber, telemetry, directory, engine, reader
     fleetLoop,
     every(Math.max(10, leaseTtlMs / 20), () => fleet.forget(engine.dropExpired(leaseTtlMs * 0.1))),
     every(providersCheckMs, async () => void (await directory.tick())),
+    every(clockMs, () => readRedisClock(redis, redisClock)),
     every(sweepMs, () => sweep(reader, engine, fleet, { shards, statusTtlMs })),
   ];
 }
@@ -183,15 +193,20 @@ function healthOf({ metrics, engine, redis }: Parts, fleet: Fleet): HealthDeps {
   };
 }
 
-/** Waits for what is in flight, up to `drainMs`; what is left then is cut. */
-async function drain(fleet: Fleet, drainMs: number, log: Logger): Promise<void> {
+/** Waits for what is in flight, up to `drainMs`; what is left then is cut. While Redis is away, it may come back in time. */
+async function drain(fleet: Fleet, drainMs: number, { log, onError }: { log: Logger; onError: (error: unknown) => void }): Promise<void> {
   const deadline = performance.now() + drainMs;
+  const leave = () =>
+    fleet.leave().catch((error) => {
+      onError(error);
+      return false;
+    });
   while (performance.now() < deadline) {
-    if (await fleet.leave()) return;
+    if (await leave()) return;
     await new Promise((resolve) => setTimeout(resolve, drainCheckMs));
   }
   log.warn('the drain time is over: calls in flight are cut');
-  await fleet.abandon();
+  await fleet.abandon().catch(onError);
 }
 
 const lookupAll = (name: string) => lookup(name, { all: true });
@@ -205,6 +220,11 @@ function createRedisClock() {
       offsetMs = ms - Date.now();
     },
   };
+}
+
+async function readRedisClock(redis: RedisClient, clock: { learn(ms: number): void }): Promise<void> {
+  const [seconds, micros] = await redis.time();
+  clock.learn(Number(seconds) * 1_000 + Number(micros) / 1_000);
 }
 
 async function repeatUntilDone(attempt: () => Promise<void>, onError: (error: unknown) => void): Promise<void> {

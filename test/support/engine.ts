@@ -6,17 +6,18 @@ import { createGate } from '../../src/shared/gate/gate.ts';
 import type { ProviderConfig } from '../../src/shared/providers/config.ts';
 import { createBacklogReader } from '../../src/shared/queue/backlog.ts';
 import { createBacklogGuard } from '../../src/shared/queue/backlog-guard.ts';
-import { createQueueReader } from '../../src/shared/queue/claim.ts';
+import { createQueueReader, type QueueReader } from '../../src/shared/queue/claim.ts';
 import { createDeadLetters } from '../../src/shared/queue/dead-letters.ts';
 import { createLeases } from '../../src/shared/queue/leases.ts';
 import { createRecordHasher } from '../../src/shared/queue/record-key.ts';
-import { createSettle } from '../../src/shared/queue/settle.ts';
+import { createSettle, type Settle } from '../../src/shared/queue/settle.ts';
 import { createStatusReader } from '../../src/shared/queue/status.ts';
 import { createSubmit } from '../../src/shared/queue/submit.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../../src/shared/redis/connection.ts';
 import { createKeys, type Keys } from '../../src/shared/redis/keys.ts';
 import { Engine } from '../../src/worker/engine/engine.ts';
 import type { Telemetry } from '../../src/worker/engine/engine-deps.ts';
+import type { Gate } from '../../src/worker/engine/permit-stock.ts';
 import { Fleet } from '../../src/worker/fleet/fleet.ts';
 import type { Call, CallOutcome, ProviderAdapter } from '../../src/worker/providers/provider.ts';
 import { type Loop, startLoop } from '../../src/worker/supervisor.ts';
@@ -68,7 +69,7 @@ export function playedAdapter(answer: Answering, maxBatch = 1): ProviderAdapter 
         if (!guard.mayStart()) return end(calls.map(() => ({ status: 'unsent', reason: 'guard' })));
         Promise.resolve(answer(calls)).then(end);
       });
-      const cut = { status: 'failed', error: { kind: 'ambiguous', code: 'cut', message: 'cut' } } as const;
+      const cut = { status: 'failed', error: { kind: 'ambiguous', code: 'aborted', message: 'the call was cut' } } as const;
       return { abort: () => end(calls.map(() => cut)) };
     },
     close: async () => {},
@@ -108,12 +109,25 @@ export interface WorkerOptions {
   readonly maxBatch?: number;
   readonly window?: number;
   readonly leaseTtlMs?: number;
+  /** In place of the adapter that `answer` plays. */
+  readonly createAdapter?: (config: ProviderConfig) => ProviderAdapter | undefined;
+  /** Stands between the engine and Redis: answers get lost here. */
+  readonly wrap?: {
+    readonly reader?: (reader: QueueReader) => QueueReader;
+    readonly settle?: (settle: Settle) => Settle;
+    readonly gate?: (gate: Gate) => Gate;
+  };
+  readonly onFinal?: Telemetry['final'];
 }
 
 export interface PlayedWorker {
   readonly engine: Engine;
   readonly fleet: Fleet;
   readonly faults: unknown[];
+  /** Registers, changes or deletes a provider, as this worker sees it. */
+  configure(name: string, config: ProviderConfig | undefined): void;
+  /** Its clock jumps, as after a freeze. */
+  skip(ms: number): void;
   /** Ends it as a crash does: nothing is released, nothing settled. */
   crash(): void;
   stop(): Promise<void>;
@@ -181,16 +195,22 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
   const configs = new Map((options.configs ?? [options.config ?? providerConfig()]).map((config) => [config.name, config]));
   const faults: unknown[] = [];
   const subscriber = connectRedis(url, { name: 'test-subscriber' });
-  const reader = createQueueReader({ redis, keys, workerId: id });
-  const now = () => performance.now();
+  const { wrap = {} } = options;
+  const plainReader = createQueueReader({ redis, keys, workerId: id });
+  const reader = wrap.reader?.(plainReader) ?? plainReader;
+  const settle = createSettle({ redis, keys, workerId: id, statusTtlMs });
+  const gate = createGate({ redis, keys, workerId: id, holdTtlMs: leaseTtlMs });
+  let skippedMs = 0;
+  const now = () => performance.now() + skippedMs;
   let hasCrashed = false;
+  const play: Answering = (calls) => (hasCrashed ? new Promise<never>(() => {}) : answer(calls));
   const engine = new Engine({
     reader,
-    settle: createSettle({ redis, keys, workerId: id, statusTtlMs }),
-    gate: createGate({ redis, keys, workerId: id, holdTtlMs: leaseTtlMs }),
-    telemetry: silentTelemetry(faults),
+    settle: wrap.settle?.(settle) ?? settle,
+    gate: wrap.gate?.(gate) ?? gate,
+    telemetry: { ...silentTelemetry(faults), final: options.onFinal ?? (() => {}) },
     findProvider: (name) => configs.get(name),
-    createAdapter: () => playedAdapter((calls) => (hasCrashed ? new Promise<never>(() => {}) : answer(calls)), maxBatch),
+    createAdapter: options.createAdapter ?? (() => playedAdapter(play, maxBatch)),
     canKeepAdapter: () => true,
     limits: { window, windowBytes: 64 * 1024 * 1024, historyEntries: 1_000, historyBytes: 1024 * 1024, leaseTtlMs },
     now,
@@ -225,21 +245,32 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
   });
   const crash = () => {
     hasCrashed = true;
+    clearInterval(expiry);
     void loop?.stop();
     for (let shard = 0; shard < shards; shard++) engine.dropShard(shard);
     void engine.close();
     subscriber.disconnect();
   };
+  const expiry = setInterval(() => fleet.forget(engine.dropExpired(leaseTtlMs * 0.1)), leaseTtlMs / 20);
   return {
     engine,
     fleet,
     faults,
+    configure(name, config) {
+      if (config) configs.set(name, config);
+      else configs.delete(name);
+      engine.providerChanged(name);
+    },
+    skip(ms) {
+      skippedMs += ms;
+    },
     crash,
     async stop() {
       if (hasCrashed) return;
       const deadline = now() + 5_000;
       while (!(await fleet.leave()) && now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
       hasCrashed = true;
+      clearInterval(expiry);
       await loop?.stop();
       await engine.close();
       await disconnectRedis(subscriber);

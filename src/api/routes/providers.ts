@@ -225,9 +225,9 @@ function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate
       if (queued > 0) await purge.deadLetterAll(name, removed);
       await store.remove(name);
       await directory.refresh(name);
-      // What other API processes accepted until they heard of the removal.
-      await purge.deadLetterAll(name, removed);
-      await purge.forget(name);
+      // Until nothing is left of what other API processes accepted before they heard of the removal.
+      do await purge.deadLetterAll(name, removed);
+      while (!(await purge.forget(name)));
       await clearGate(name);
       return c.body(null, 204);
     },

@@ -1,8 +1,9 @@
 /**
- * The outcome of a finished operation, packed: buckets of such values stay small in Redis while each is under 64 bytes, which most
- * are. `<status><kind><acceptance, 4 digits of base 36><attempts>.<duration ms>` TAB extras as JSON TAB entity TAB record id.
+ * The outcome of a finished operation, packed: buckets of such values stay small in Redis (62 bytes each instead of 130) while every value is
+ * at most 64 bytes, which most are; so a UUID is written in 22 characters. `<status><kind><acceptance, 4 digits of base 36><attempts>.<duration ms>` TAB
+ * provider's record id TAB extras as JSON TAB entity TAB record id.
  */
-import { defaultEntity, type FinalStatus, type OperationKind } from '../domain/operation.ts';
+import { defaultEntity, type FinalStatus, formatEntryId, type OperationKind, parseEntryId } from '../domain/operation.ts';
 import { resultBucketSize } from '../redis/keys.ts';
 import { kindCode, kindOfCode } from './entry.ts';
 
@@ -32,7 +33,6 @@ const statusCodes: Record<FinalStatus, string> = { succeeded: 'S', coalesced: 'C
 const statuses = new Map(Object.entries(statusCodes).map(([status, code]) => [code, status as FinalStatus]));
 
 interface Extras {
-  p?: string;
   c?: string;
   r?: unknown;
   e?: readonly [string, string, 0 | 1, number?];
@@ -43,15 +43,42 @@ const acceptanceDigits = (ms: number) => (ms % 36 ** 4).toString(36).padStart(4,
 export function packOutcome(outcome: Outcome): string {
   const duration = Math.max(0, outcome.completedAtMs - outcome.acceptedAtMs);
   const head = `${statusCodes[outcome.status]}${kindCode(outcome.kind)}${acceptanceDigits(outcome.acceptedAtMs)}${outcome.attempts.toString(36)}.${duration.toString(36)}`;
-  const entity = outcome.entity === defaultEntity ? '' : outcome.entity.replace(/[%\t]/g, encodeURIComponent);
-  return `${head}\t${packExtras(outcome)}\t${entity}\t${outcome.recordId}`;
+  const entity = outcome.entity === defaultEntity ? '' : escapeText(outcome.entity);
+  return `${head}\t${escapeText(outcome.providerRecordId ?? '')}\t${packExtras(outcome)}\t${entity}\t${shorten(outcome.recordId)}`;
+}
+
+/** By hand: encodeURIComponent as a whole makes most texts longer, and throws on half a character. */
+const escapeText = (text: string): string => text.replace(/[%\t]/g, encodeURIComponent);
+
+function shortenEntryId(entryId: string): string {
+  const { ms, rank } = parseEntryId(entryId);
+  return `${ms.toString(36)}.${rank.toString(36)}`;
+}
+
+function lengthenEntryId(text: string): string {
+  const [ms, rank] = text.split('.') as [string, string];
+  return formatEntryId({ ms: Number.parseInt(ms, 36), rank: Number.parseInt(rank, 36) });
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** `~` and 22 characters for a UUID; another id that begins with `~` gets a second one. */
+function shorten(recordId: string): string {
+  if (recordId.length === 36 && uuid.test(recordId)) return `~${Buffer.from(recordId.replaceAll('-', ''), 'hex').toString('base64url')}`;
+  return recordId.startsWith('~') ? `~${recordId}` : recordId;
+}
+
+function lengthen(text: string): string {
+  if (!text.startsWith('~')) return text;
+  if (text.startsWith('~~')) return text.slice(1);
+  const hex = Buffer.from(text.slice(1), 'base64url').toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 function packExtras(outcome: Outcome): string {
-  if (!outcome.providerRecordId && !outcome.carriedBy && !outcome.error && outcome.result === undefined) return '';
+  if (!outcome.carriedBy && !outcome.error && outcome.result === undefined) return '';
   const extras: Extras = {};
-  if (outcome.providerRecordId) extras.p = outcome.providerRecordId;
-  if (outcome.carriedBy) extras.c = outcome.carriedBy;
+  if (outcome.carriedBy) extras.c = shortenEntryId(outcome.carriedBy);
   if (outcome.result !== undefined) extras.r = outcome.result;
   if (outcome.error) {
     const { code, message, retryable, providerStatus } = outcome.error;
@@ -66,19 +93,19 @@ export function parseOutcome(text: string, acceptedAtMs: number): Outcome | unde
   const status = statuses.get(text[0] as string);
   const kind = kindOfCode(text[1] as string);
   if (!status || !kind) return undefined;
-  const [head, extrasJson, entity, ...rest] = text.split('\t') as [string, string, string, ...string[]];
+  const [head, providerRecordId, extrasJson, entity, ...rest] = text.split('\t') as [string, string, string, string, ...string[]];
   const [attempts, duration] = head.slice(6).split('.') as [string, string];
   const extras: Extras = extrasJson === '' ? {} : JSON.parse(extrasJson);
   return {
     status,
     kind,
     entity: entity === '' ? defaultEntity : decodeURIComponent(entity),
-    recordId: rest.join('\t'),
+    recordId: lengthen(rest.join('\t')),
     acceptedAtMs,
     completedAtMs: acceptedAtMs + Number.parseInt(duration, 36),
     attempts: Number.parseInt(attempts, 36),
-    providerRecordId: extras.p,
-    carriedBy: extras.c,
+    providerRecordId: providerRecordId === '' ? undefined : decodeURIComponent(providerRecordId),
+    carriedBy: extras.c && lengthenEntryId(extras.c),
     result: extras.r,
     error: extras.e && { code: extras.e[0], message: extras.e[1], retryable: extras.e[2] === 1, providerStatus: extras.e[3] },
   };

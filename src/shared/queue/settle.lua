@@ -4,9 +4,10 @@
 -- Atomic: no crash may leave an operation acknowledged without outcome, or applied without record state.
 -- KEYS: for each queue nine: lease (hash), the queue (stream), counters (hash), records (hash), trials (hash), dead letters (stream), their index
 --   (hash), providers with dead letters (set), waiting (set); and after each nine its result buckets (hash). One slot on a cluster.
--- ARGV: 1 a JSON array of strings (one argument instead of thousands, which the client would have to write one by one): 1 owner; 2 number of queues; 3 life of results, ms; then for each queue: name, epoch, provider, `done` channel, history entries to keep, and six
---   lists, each its length in arguments first: ids to acknowledge; record digest, state; trial id, value; ids of trials to forget; dead letters (id, o, d,
---   r, attempts, error, now, which of the result buckets, field there, value); result buckets (how many, then for each: its length, field, value ...).
+-- ARGV: 1 a JSON array of strings, instead of thousands of arguments which the client would have to write one by one: 1 owner; 2 number of
+--   queues; 3 life of results, ms; then for each queue: name, epoch, provider, `done` channel, history entries to keep, and six lists, each its
+--   length in strings first: ids to acknowledge; record digest, state; trial id, value; ids of trials to forget; dead letters (id, o, d, r,
+--   attempts, error, now, which of the result buckets, field there, value); result buckets (how many, then for each: its length, field, value ...).
 -- Reply: {'settled', for each queue 'ok' or 'lost' (lease or epoch is another's: nothing was written)}.
 -- Run twice: the same, whatever became of its dead letters in between. Cost: O(arguments).
 local ARGV = cjson.decode(ARGV[1])

@@ -11,6 +11,8 @@ import {
   settlementOf,
 } from '../../../test/support/queue.ts';
 import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import type { Place } from '../domain/operation.ts';
+import { parseRecordState } from '../domain/record-state.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
 import { group } from '../redis/keys.ts';
 import type { ClaimedEntry } from './claim.ts';
@@ -279,6 +281,27 @@ test('a busy neighbour’s keys are untouched', async () => {
   await q.reader('w').sweep(owner, 'crm', -1_000);
   expect(await redis.dump(q.keys.queue(0, 'crm2:acme'))).toEqual(before);
   expect(await q.inspect('crm2:acme')).toMatchObject({ length: 1, final: 0 });
+});
+
+test('odd characters in names, ids and data are kept, and half a character stops nobody', async () => {
+  const q = await createQueueBench(redis, `f${benches++}:`);
+  const tenant = 'a\u0000b"\\{}😀 é';
+  const queue = `crm:${tenant}`;
+  const odd = { tenant, recordId: '~\t"\\\u0001😀', dataJson: '{"a":"\\u0000\\ud800 é"}' };
+  const places = [await q.place(odd), await q.place({ ...odd, recordId: 'dead' })];
+  const owner = await q.own('w');
+  const [done, dead] = entriesOf((await q.reader('w').claim([{ ...owner, queue, count: 9 }]))[0]) as [ClaimedEntry, ClaimedEntry];
+  const stamp = { ms: 1, rank: 1 };
+  const record = {
+    digest: done.digest,
+    state: { stamp, isDeleted: false, providerRecordId: 'p|%\ud800', fields: new Map([['f\ud800', stamp]]) },
+  };
+  const result = { 'k\ud800\u0000': [] };
+  const finals = [{ ...finalOf(done, { providerRecordId: 'p\t%\ud800', result }, queue), record }, deadOf(dead, 'refused', queue)];
+  expect(await q.settler('w')([settlementOf(owner, { queue, finals })])).toEqual(['ok']);
+  expect(await q.status.read(places[0] as Place)).toMatchObject({ recordId: odd.recordId, providerRecordId: 'p\t%\ufffd', result });
+  expect(parseRecordState((await redis.hget(q.keys.records(0, queue), done.digest)) ?? '').providerRecordId).toBe('p|%\ufffd');
+  expect((await q.deadLetters.get(places[1] as Place))?.operation).toMatchObject({ tenant, dataJson: odd.dataJson });
 });
 
 test('settling works after SCRIPT FLUSH', async () => {

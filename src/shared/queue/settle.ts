@@ -71,7 +71,7 @@ export function createSettle({
     const scriptKeys: string[] = [];
     const args = [workerId, String(group.length), String(statusTtlMs)];
     for (const settlement of group) appendSettlement(keys, settlement, scriptKeys, args);
-    const reply = (await settleScript.run(redis, scriptKeys, [JSON.stringify(args)])) as string[];
+    const reply = (await settleScript.run(redis, scriptKeys, [formatArguments(args)])) as string[];
     if (reply[0] !== 'settled') throw unexpectedReply('settle', reply);
     return reply.slice(1) as ('ok' | 'lost')[];
   };
@@ -115,6 +115,12 @@ function chunk<T>(items: readonly T[]): T[][] {
   return Array.from({ length: Math.ceil(items.length / maxOperationsPerCall) }, (_, i) =>
     items.slice(i * maxOperationsPerCall, (i + 1) * maxOperationsPerCall),
   );
+}
+
+/** Half a character, which a provider may send, becomes U+FFFD: Lua's JSON would refuse all the rest with it. */
+function formatArguments(args: readonly string[]): string {
+  const text = JSON.stringify(args);
+  return text.includes('\\ud') ? JSON.stringify(args.map((each) => each.replace(/\p{Surrogate}/gu, '\ufffd'))) : text;
 }
 
 function appendSettlement(keys: Keys, settlement: Settlement, scriptKeys: string[], args: string[]): void {

@@ -92,7 +92,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
       setImmediate(flush);
     });
 
-  const enterChecked = ({ change, idempotency }: Submission, known: Fingerprint | undefined): Promise<Submitted> | Submitted => {
+  const enterChecked = async ({ change, idempotency }: Submission, known: Fingerprint | undefined): Promise<Submitted> => {
     if (!idempotency || !known) return enter(change, undefined);
     if (known.fingerprint !== idempotency.fingerprint) return { status: 'idempotency_mismatch' };
     return enter({ ...change, recordId: known.recordId }, idempotency.key);
@@ -101,7 +101,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
   return async (submissions) => {
     if (!submissions.some(({ idempotency }) => idempotency)) return Promise.all(submissions.map(({ change }) => enter(change, undefined)));
     const known = await Promise.all(
-      submissions.map(({ change, idempotency }) => idempotency && rememberFingerprint(deps, change, idempotency)),
+      submissions.map(async ({ change, idempotency }) => idempotency && rememberFingerprint(deps, change, idempotency)),
     );
     return Promise.all(submissions.map((submission, i) => enterChecked(submission, known[i])));
   };

@@ -26,7 +26,7 @@ export function createKeys(prefix = '') {
     records: (shard: number, queue: string) => `${shardTag(shard)}:rec:${queue}`,
     /** Hash: entry id to attempts and next due time of pending entries that have failed. Field removed when final. */
     tries: (shard: number, queue: string) => `${shardTag(shard)}:try:${queue}`,
-    /** Hash of one bucket of ranks: outcome of finished operations, packed. Expires after the status retention. */
+    /** Hash of one bucket of ranks: outcome of finished operations, packed; with `n` after the field, what a dead letter was retried as. Expires after the status retention. */
     results: (shard: number, queue: string, rank: number) => `${shardTag(shard)}:res:${queue}:${Math.floor(rank / resultBucketSize)}`,
     /** String: operation id of an idempotency key, in the record's shard. Expires. */
     idempotency: (shard: number, key: string) => `${shardTag(shard)}:idem:${key}`,

@@ -10,6 +10,8 @@ const guaranteedEntries = 8;
 /** Entries that wait behind others of their record take no part in the window; this bounds them. */
 const maxHeldPerWindow = 8;
 const maxCount = 500;
+/** One read of a queue is about so large at most, by the mean size of its last entries. */
+const maxClaimBytes = 4 * 1024 * 1024;
 
 export interface ClaimerDeps {
   readonly reader: Pick<QueueReader, 'claim'>;
@@ -102,7 +104,8 @@ export class Claimer {
     const window = Math.min(queue.window, this.#deps.maxWindow);
     const busyLanes = queue.lanes.size - queue.parked;
     if (busyLanes > 0 && busyLanes * 2 > window) return 0;
-    const room = Math.min(window - busyLanes, maxHeldPerWindow * window - queue.held.size, maxCount);
+    const byBytes = Math.max(1, Math.floor(maxClaimBytes / Math.max(1, queue.meanBytes)));
+    const room = Math.min(window - busyLanes, maxHeldPerWindow * window - queue.held.size, maxCount, byBytes);
     if (this.#deps.heldBytes() < this.#deps.maxBytes) return Math.max(0, room);
     return Math.max(0, Math.min(room, guaranteedEntries - queue.held.size));
   }

@@ -83,8 +83,10 @@ export class Engine {
     const state = this.#shards.get(shard);
     if (!state?.isOpen) return;
     let queue = state.queues.get(name);
+    if ((!queue || queue.isDropped) && !this.#hasProvider(name)) return;
+    // Its provider was deleted and is back: what it left ends first.
+    if (queue?.isDropped) return void this.#intake.openUnknownQueues(state, queue.provider);
     if (!queue) {
-      if (!this.#hasProvider(name)) return;
       queue = this.#intake.addQueue(state, name);
       queue.isTakingOver = false;
     }

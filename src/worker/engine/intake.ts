@@ -122,12 +122,14 @@ export class Intake {
 
   /** After a lost group, entries come again that were final: they are only acknowledged. */
   async #skipFinal<T extends ClaimedEntry>(queue: QueueState, entries: readonly T[], upTo: number): Promise<readonly T[]> {
-    const doubtful = entries.filter(({ rank }) => rank <= upTo && !queue.held.has(rank)).map(({ rank }) => rank);
+    const doubtful = entries.filter(({ rank }) => rank <= upTo).map(({ rank }) => rank);
     if (doubtful.length === 0) return entries;
+    // What is held now may have ended, and be forgotten, by the time the answer is here: it must not be taken for new then.
+    const isHere = new Set(doubtful.filter((rank) => queue.held.has(rank)));
     const final = await this.#deps.reader.findFinal(queue.shard.shard, queue.name, doubtful);
     const known = entries.filter(({ rank }) => final.has(rank));
     if (known.length > 0) this.#deps.settler.add(queue, { settledBefore: known });
-    return entries.filter(({ rank }) => !final.has(rank));
+    return entries.filter(({ rank }) => !final.has(rank) && !isHere.has(rank));
   }
 
   #goOn(lanes: Iterable<Lane | undefined>): void {

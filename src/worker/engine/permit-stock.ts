@@ -188,7 +188,7 @@ export class PermitStock {
     const isIdle = ready === 0 && inFlight === 0;
     const hasNews = this.#succeeded + this.#failed + this.#returned > 0;
     if (isIdle) return this.#slots > 0 || hasNews ? this.#lastAskAt + idleAfterMs : Number.POSITIVE_INFINITY;
-    const isWaitingForOthers = ready > 0 && this.#slots < this.#fairSlots;
+    const isWaitingForOthers = ready > 0 && this.#slots < Math.min(this.#fairSlots, inFlight + ready);
     return this.#lastAskAt + (hasNews || isWaitingForOthers ? reportAfterMs : this.#deps.holdTtlMs / 3);
   }
 

@@ -49,8 +49,8 @@ interface Held {
 export class Fleet {
   readonly #deps: FleetDeps;
   readonly #held = new Map<number, Held>();
-  /** Shards let go of without handing them over: taken back, their calls may have been cut, as if their owner had died. */
-  readonly #lost = new Set<number>();
+  /** Shards whose last owner, perhaps this worker, ended without handing them over: calls of it may repeat. */
+  readonly #orphaned = new Set<number>();
   #isLeaving = false;
   #hasLeft = false;
   #lastRound: Promise<unknown> = Promise.resolve();
@@ -97,6 +97,7 @@ export class Fleet {
   leave(): Promise<boolean> {
     this.#isLeaving = true;
     return this.#inTurn(async () => {
+      for (const shard of this.#held.keys()) this.#deps.holder.drainShard(shard);
       await this.#leaveOnce();
       await allDone([...this.#held.keys()].map((shard) => this.#handOver(shard)));
       return this.#held.size === 0;
@@ -166,16 +167,23 @@ export class Fleet {
   async #take(shard: number): Promise<number> {
     const { leases, reader, holder, workerId, leaseTtlMs, now, onChange, listen } = this.#deps;
     const askedAt = now();
-    const acquired = await leases.acquire(shard, workerId, leaseTtlMs);
-    if (acquired.status === 'held') return acquired.leftMs + 1;
+    const acquired = await leases.acquire(shard, workerId, leaseTtlMs).catch((error) => {
+      // It may be ours now, and asked again Redis says no more whose it was before.
+      this.#orphaned.add(shard);
+      throw error;
+    });
+    if (acquired.status === 'held') {
+      this.#orphaned.delete(shard);
+      return acquired.leftMs + 1;
+    }
     const { epoch } = acquired;
-    const hasOwnerDied = acquired.hasOwnerDied || this.#lost.has(shard);
+    if (acquired.hasOwnerDied) this.#orphaned.add(shard);
     // Listening first: a bell that rings before is found in the queues' list.
     await listen(shard);
     const queues = await reader.queuesOf(shard);
     // Only now: where one of these fails, the shard is taken again in the next round.
     this.#held.set(shard, { epoch, isDraining: false });
-    this.#lost.delete(shard);
+    const hasOwnerDied = this.#orphaned.delete(shard);
     onChange('taken', shard);
     await holder.openShard(shard, { epoch, endsAt: askedAt + leaseTtlMs, hasOwnerDied }, queues);
     // A bell that rang since the list was read is heard by the next renewal.
@@ -204,7 +212,7 @@ export class Fleet {
 
   #lose(shard: number): void {
     if (!this.#held.delete(shard)) return;
-    this.#lost.add(shard);
+    this.#orphaned.add(shard);
     this.#deps.onChange('lost', shard);
     this.#deps.unlisten(shard).catch(() => {});
   }

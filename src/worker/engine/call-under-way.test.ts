@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { aLane, anOperation, aQueue, aShard } from '../../../test/support/lanes.ts';
+import { CallUnderWay } from './call-under-way.ts';
+import type { Lane } from './lane.ts';
+
+const prepared = { call: {} as never, body: undefined };
+
+function aCall(lanes: readonly Lane[], { until = 100, now = 0 } = {}) {
+  const clock = { now };
+  const parts = lanes.map((lane) => ({ lane, length: 1, prepared }));
+  const call = new CallUnderWay(parts, { from: 0, until }, { now: () => clock.now, startMarginMs: 20 });
+  return { call, clock };
+}
+
+const laneOf = (shard = aShard({ leaseEndsAt: 1_000 })) => aLane([anOperation(1)], { queue: aQueue('crm', shard) });
+
+test('may start while its permit lasts, and then knows when it did', () => {
+  const { call, clock } = aCall([laneOf()]);
+  clock.now = 100;
+  expect(call.mayStart()).toBe(true);
+  expect(call.startedAt).toBe(100);
+  clock.now = 100.1;
+  expect(call.mayStart()).toBe(false);
+});
+
+test('does not start when too little is left of its lease: a process that was frozen asks the clock first', () => {
+  const { call, clock } = aCall([laneOf()], { until: 10_000 });
+  clock.now = 980;
+  expect(call.mayStart()).toBe(true);
+  clock.now = 981;
+  expect(call.mayStart()).toBe(false);
+});
+
+test('does not start for a shard that is handed over or gone, nor for a provider that was deleted', () => {
+  const lane = laneOf();
+  const { call } = aCall([laneOf(), lane]);
+  lane.queue.shard.isDraining = true;
+  expect(call.mayStart()).toBe(false);
+  lane.queue.shard.isDraining = false;
+  lane.queue.isDropped = true;
+  expect(call.mayStart()).toBe(false);
+  lane.queue.isDropped = false;
+  expect(call.mayStart()).toBe(true);
+  lane.queue.shard.isGone = true;
+  expect(call.mayStart()).toBe(false);
+});
+
+test('a batch starts only if the leases of all its lanes last', () => {
+  const { call, clock } = aCall([laneOf(), laneOf(aShard({ shard: 1, leaseEndsAt: 50 }))]);
+  clock.now = 29;
+  expect(call.mayStart()).toBe(true);
+  clock.now = 31;
+  expect(call.mayStart()).toBe(false);
+});

@@ -1,0 +1,67 @@
+import { Writable } from 'node:stream';
+import { afterEach, expect, test } from 'vitest';
+import { anOperation, aQueue } from '../../test/support/lanes.ts';
+import { createLogger } from '../shared/telemetry/logger.ts';
+import { createMetrics, type Metrics } from '../shared/telemetry/metrics.ts';
+import { finish, giveUp } from './engine/conclude.ts';
+import { createTelemetry } from './telemetry.ts';
+
+let metrics: Metrics | undefined;
+afterEach(() => metrics?.close());
+
+function open() {
+  const lines: Record<string, unknown>[] = [];
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(JSON.parse(String(chunk)));
+      done();
+    },
+  });
+  const opened = createMetrics();
+  metrics = opened;
+  const clock = { now: 0 };
+  const log = createLogger({ level: 'info', name: 'worker', destination });
+  const telemetry = createTelemetry({ metrics: opened, log, now: () => clock.now });
+  const value = async (name: string) => Number(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} (\\S+)$`, 'm').exec(await opened.expose())?.[1] ?? Number.NaN);
+  return { telemetry, lines, clock, value };
+}
+
+test('counts what became of operations, and how long they took', async () => {
+  const { telemetry, value } = open();
+  const queue = aQueue('crm:acme');
+  telemetry.final(queue, finish(anOperation(1), 'succeeded', 3_001));
+  telemetry.final(queue, finish(anOperation(2), 'succeeded', 3_002));
+  expect(await value('sluice_operations_total{provider="crm",operation="update",outcome="succeeded"}')).toBe(2);
+  expect(await value('sluice_operation_seconds_sum{provider="crm"}')).toBeCloseTo(4);
+});
+
+test('counts permits by what came of asking', async () => {
+  const { telemetry, value } = open();
+  const grant = { nowMs: 0, startsMs: [0, 0, 20], retryInMs: 10, refusedBy: 'rate', slots: 5, fairSlots: 5, breaker: 'closed', pausedUntilMs: 0, epoch: 0 } as const;
+  telemetry.granted('crm', { ...grant, startsMs: [...grant.startsMs] }, 10);
+  telemetry.granted('crm', { ...grant, startsMs: [] }, 0);
+  expect(await value('sluice_permits_total{provider="crm",result="granted"}')).toBe(2);
+  expect(await value('sluice_permits_total{provider="crm",result="waited"}')).toBe(1);
+  expect(await value('sluice_permits_total{provider="crm",result="refused"}')).toBe(7);
+});
+
+test('an operation that was given up is in the log, with its id and its error', () => {
+  const { telemetry, lines } = open();
+  const error = { kind: 'invalid', code: 'rejected', message: 'no such field' } as const;
+  telemetry.final(aQueue('crm'), giveUp(anOperation(1), 'digest', error, 2_000));
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatchObject({ msg: 'operation given up', provider: 'crm', operation_id: '0.rt.1.crm', code: 'rejected', reason: 'no such field' });
+});
+
+test('an outage is one line a second, not one a call; every fault counts', async () => {
+  const { telemetry, lines, clock, value } = open();
+  for (let i = 0; i < 50; i++) {
+    clock.now = i * 100;
+    telemetry.fault('redis', new Error('connection lost'), {});
+    telemetry.fault('redis', new Error('connection lost'), {});
+  }
+  expect(lines).toHaveLength(5);
+  telemetry.fault('bug', new Error('a bug'), { queue: 'crm' });
+  expect(lines.at(-1)).toMatchObject({ msg: 'a fault of our own', queue: 'crm' });
+  expect(await value('sluice_faults_total{kind="redis"}')).toBe(100);
+});
