@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { requestApi, type Service, startService } from '../support/service.ts';
-import { upsertsOf } from '../support/workload.ts';
+import { type OperationBody, upsertsOf } from '../support/workload.ts';
 
 let sluice: Service | undefined;
 afterEach(async () => {
@@ -61,6 +61,12 @@ test('a provider registered at one API is known at another at once, and gone the
 
   await service.request('POST', '/providers/fresh/pause');
   const queued = await submit();
+  // A record of another shard: where a record lives does not depend on the provider.
+  await service.register({ name: 'other' });
+  const shardOf = (operationId: string) => operationId.split('.')[0];
+  const others = await service.accept(upsertsOf({ provider: 'other', count: 40, prefix: 'neighbour' }));
+  const neighbour = others.find(({ operationId }) => shardOf(operationId) !== shardOf(queued.json.operation_id))?.operation
+    .record_id as string;
   expect(await service.request('DELETE', '/providers/fresh')).toMatchObject({ status: 409, json: { code: 'conflict' } });
   expect((await service.request('DELETE', '/providers/fresh?force=true')).status).toBe(204);
   await eventually(async () => (await submit()).status === 422, { timeoutMs: followsWithinMs });
@@ -69,10 +75,7 @@ test('a provider registered at one API is known at another at once, and gone the
 
   // Back again: the workers follow before the shard that had the old one's operations gets a new one.
   await service.register({ name: 'fresh' });
-  const shardOf = (operationId: string) => operationId.split('.')[0];
-  const elsewhere = (await service.accept(upsertsOf({ provider: 'fresh', count: 60, prefix: 'new' }))).find(
-    ({ operationId }) => shardOf(operationId) !== shardOf(queued.json.operation_id),
-  );
+  const [elsewhere] = await service.accept([{ ...upsertsOf({ provider: 'fresh', count: 1 })[0], record_id: neighbour } as OperationBody]);
   const isDone = { status: 200, json: { status: 'succeeded' } };
   expect(await requestApi(other.url, 'GET', `/sync/status/${elsewhere?.operationId}?wait=20`)).toMatchObject(isDone);
   const again = await submit();

@@ -211,6 +211,10 @@ function remember(held: Held, lane: Lane, { trial, deliveries, hasOwnerDied }: T
 /** Entries come in order, but for those that are read again after an answer was lost. */
 function insertInOrder(waiting: Held[], held: Held): void {
   let at = waiting.length;
+  if (at === 0 || (waiting[at - 1] as Held).rank < held.rank) {
+    waiting.push(held);
+    return;
+  }
   while (at > 0 && (waiting[at - 1] as Held).rank > held.rank) at--;
   waiting.splice(at, 0, held);
 }
