@@ -160,7 +160,11 @@ function startLoops({ id, keys, redis, subscriber, telemetry, directory, engine,
 
   return [
     fleetLoop,
-    every(Math.max(10, leaseTtlMs / 20), () => fleet.forget(engine.dropExpired(leaseTtlMs * 0.1))),
+    every(Math.max(10, leaseTtlMs / 20), () => {
+      const expired = engine.dropExpired(leaseTtlMs * 0.1);
+      fleet.forget(expired);
+      if (expired.length > 0) fleetLoop.wake();
+    }),
     every(providersCheckMs, async () => void (await directory.tick())),
     every(clockMs, () => readRedisClock(redis, redisClock)),
     every(sweepMs, () => sweep(reader, engine, fleet, { shards, statusTtlMs })),

@@ -121,6 +121,7 @@ export interface WorkerOptions {
 }
 
 export interface PlayedWorker {
+  readonly id: string;
   readonly engine: Engine;
   readonly fleet: Fleet;
   readonly faults: unknown[];
@@ -130,6 +131,8 @@ export interface PlayedWorker {
   skip(ms: number): void;
   /** Ends it as a crash does: nothing is released, nothing settled. */
   crash(): void;
+  /** As if the time had passed after which a dead worker is missed: its leases, its heartbeat and its slots have ended. */
+  expire(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -207,7 +210,8 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
   const engine = new Engine({
     reader,
     settle: wrap.settle?.(settle) ?? settle,
-    gate: wrap.gate?.(gate) ?? gate,
+    // The dead say no farewell.
+    gate: { acquire: (wrap.gate?.(gate) ?? gate).acquire, leave: async (account) => (hasCrashed ? undefined : gate.leave(account)) },
     telemetry: { ...silentTelemetry(faults), final: options.onFinal ?? (() => {}) },
     findProvider: (name) => configs.get(name),
     createAdapter: options.createAdapter ?? (() => playedAdapter(play, maxBatch)),
@@ -241,6 +245,7 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
     else engine.ring(bells.get(channel) as number, message);
   });
   void subscriber.subscribe(keys.gateChanged, keys.fleetChanged).then(() => {
+    if (hasCrashed) return;
     loop = startLoop({ tick: () => fleet.tick(), onError: (error) => void faults.push(error), retryMs: 100 });
   });
   const crash = () => {
@@ -251,8 +256,13 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
     void engine.close();
     subscriber.disconnect();
   };
-  const expiry = setInterval(() => fleet.forget(engine.dropExpired(leaseTtlMs * 0.1)), leaseTtlMs / 20);
+  const expiry = setInterval(() => {
+    const expired = engine.dropExpired(leaseTtlMs * 0.1);
+    fleet.forget(expired);
+    if (expired.length > 0) loop?.wake();
+  }, leaseTtlMs / 20);
   return {
+    id,
     engine,
     fleet,
     faults,
@@ -265,14 +275,21 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
       skippedMs += ms;
     },
     crash,
+    async expire() {
+      await redis.zrem(keys.fleet, id);
+      for (const name of configs.keys()) await redis.hdel(keys.gate(name), `h:${id}`);
+      for (let shard = 0; shard < shards; shard++) {
+        if ((await redis.hget(keys.lease(shard), 'owner')) === id) await redis.hset(keys.lease(shard), 'until', 0);
+      }
+    },
     async stop() {
       if (hasCrashed) return;
       const deadline = now() + 5_000;
       while (!(await fleet.leave()) && now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
-      hasCrashed = true;
       clearInterval(expiry);
       await loop?.stop();
       await engine.close();
+      hasCrashed = true;
       await disconnectRedis(subscriber);
     },
   };

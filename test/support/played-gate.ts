@@ -17,6 +17,7 @@ export interface PlayedGate extends Gate {
   isLosing: boolean;
   refusal: Pick<Grant, 'refusedBy' | 'retryInMs'> | undefined;
   epoch: number;
+  hasLeft: boolean;
 }
 
 export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
@@ -33,6 +34,7 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
     isLosing: false,
     refusal: undefined,
     epoch: 0,
+    hasLeft: false,
     async acquire(_account, _policy, request) {
       await wait(gate.thereMs);
       gate.requests.push(request);
@@ -40,6 +42,9 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
       await wait(gate.backMs);
       if (gate.isLosing) throw new Error('the answer was lost');
       return grant;
+    },
+    async leave() {
+      gate.hasLeft = true;
     },
   };
   return gate;

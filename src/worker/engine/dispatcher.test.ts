@@ -48,6 +48,7 @@ interface Part extends Partial<DispatcherDeps> {
   readonly nextAdapter?: () => Partial<ProviderAdapter>;
   readonly config?: Partial<ProviderConfig>;
   readonly slots?: number;
+  readonly marksWritten?: Promise<void>;
 }
 
 function start(part: Part = {}) {
@@ -58,6 +59,7 @@ function start(part: Part = {}) {
   const rank = ({ waiting }: Lane) => (waiting[0] as Held).rank;
   const gate = createPlayedGate({ now: Date.now });
   gate.slots = part.slots ?? 50;
+  const { marksWritten = Promise.resolve() } = part;
   const stock = new PermitStock(providerConfig(), {
     gate,
     account: 'crm',
@@ -73,9 +75,10 @@ function start(part: Part = {}) {
     onRefused: (lane, length, error) => void events.push(`refused ${rank(lane)} x${length} ${error.code}`),
     onTooLate: (lane) => void events.push(`too late ${rank(lane)}`),
     onStale: (lane) => void events.push(`stale ${rank(lane)}`),
-    onMark: (lane, length) => {
+    onMark: async (lane, length) => {
       marked.push(lane);
       events.push(`mark ${rank(lane)} x${length}`);
+      await marksWritten;
     },
     onEnd: (call, outcomes) => {
       events.push(`end ${call.parts.length} ${outcomes[0]?.status}`);
@@ -177,6 +180,28 @@ describe('calls', () => {
     await enterAll(dispatcher, [suspect]);
     expect(ranksOf(sent)).toEqual([[1]]);
     expect(gate.requests.reduce((sum, { want }) => sum + want, 0)).toBe(1);
+  });
+
+  test('no more are written down than can be called: a crash in between charges those alone', async () => {
+    let write = () => {};
+    const marksWritten = new Promise<void>((resolve) => {
+      write = resolve;
+    });
+    const { dispatcher, sent, marked } = start({ slots: 2, marksWritten });
+    const queue = aQueue();
+    const suspects = Array.from({ length: 5 }, (_, i) => aLane([anOperation(i + 1, { isSuspect: true })], { queue, digest: String(i) }));
+    await enterAll(dispatcher, suspects);
+    expect(marked).toEqual(suspects.slice(0, 2));
+    for (const lane of marked) {
+      for (const held of lane.waiting) held.isMarked = true;
+      dispatcher.enter(lane, true);
+    }
+    dispatcher.pump();
+    expect(sent).toEqual([]);
+    write();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(ranksOf(sent).flat().toSorted()).toEqual([1, 2]);
+    expect(marked).toEqual(suspects.slice(0, 2));
   });
 
   test('a create in company is written down before it is called, so that it can be repeated as it was', async () => {

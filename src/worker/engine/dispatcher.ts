@@ -23,8 +23,8 @@ export interface DispatcherEvents {
   onTooLate(lane: Lane): void;
   /** A newer change has overtaken the head. */
   onStale(lane: Lane): void;
-  /** These must be written down before their call. */
-  onMark(lane: Lane, length: number): void;
+  /** These must be written down before their call. Never rejects. */
+  onMark(lane: Lane, length: number): Promise<void>;
   onEnd(call: CallUnderWay, outcomes: readonly CallOutcome[]): void;
   /** A bug, ours or an adapter's, stopped the lane's head. */
   onFault(lane: Lane, error: unknown): void;
@@ -63,6 +63,10 @@ export class Dispatcher {
   #batchTimer: NodeJS.Timeout | undefined;
   #isPumping = false;
   #isClosed = false;
+  /** Lanes of the call that is being filled that are written down first. */
+  readonly #marks: Promise<void>[] = [];
+  /** Calls whose lanes are being written down: each has a permit and a slot, so that no more are written down than can be called. */
+  #marking = 0;
   inFlight = 0;
 
   constructor(deps: DispatcherDeps) {
@@ -137,6 +141,7 @@ export class Dispatcher {
     this.#ready.prune();
     const halves = this.#halves.splice(0).map((half) => half.filter(({ queue }) => !queue.isGone));
     this.#halves.push(...halves.filter(({ length }) => length > 0));
+    this.pump();
   }
 
   /** Starts what can be started now, and asks for permits for the rest. */
@@ -148,14 +153,14 @@ export class Dispatcher {
       const suspect = this.#suspects.next();
       if (suspect) this.#ready.pushFirst(suspect);
       while (this.#isCallable()) {
-        const permit = stock.take(this.inFlight);
+        const permit = stock.take(this.inFlight + this.#marking);
         if (!permit) break;
         if (!this.#startNext(permit)) {
           stock.putBack(permit);
           break;
         }
       }
-      stock.refill({ ready: this.#isCallable() ? this.#readyCalls() : 0, inFlight: this.inFlight });
+      stock.refill({ ready: this.#isCallable() ? this.#readyCalls() : 0, inFlight: this.inFlight + this.#marking });
     } finally {
       this.#isPumping = false;
     }
@@ -164,9 +169,9 @@ export class Dispatcher {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#batchTimer);
-    this.#deps.stock.close();
     const adapters = [...this.#retired, ...(this.#adapter ? [this.#adapter] : [])];
     await Promise.all(adapters.map(({ adapter }) => adapter.close().catch((error) => this.#deps.onAdapterFault(error))));
+    await this.#deps.stock.close();
   }
 
   /** There is something to call, and its batch need not wait for company. */
@@ -193,9 +198,19 @@ export class Dispatcher {
   #startNext(permit: Permit): boolean {
     const adapter = this.#adapter as Adapter;
     const parts = this.#halves.length > 0 ? this.#partsOf(this.#halves.shift() as Lane[]) : this.#fillBatch(adapter.adapter);
-    if (parts.length === 0) return this.#isCallable() && this.#startNext(permit);
-    this.#send(adapter, parts, permit);
+    const marks = this.#marks.splice(0);
+    if (parts.length > 0) this.#send(adapter, parts, permit);
+    else if (marks.length > 0) void this.#keepFor(marks, permit);
+    else return this.#isCallable() && this.#startNext(permit);
     return true;
+  }
+
+  async #keepFor(marks: readonly Promise<void>[], permit: Permit): Promise<void> {
+    this.#marking++;
+    await Promise.allSettled(marks);
+    this.#marking--;
+    this.#deps.stock.putBack(permit);
+    this.pump();
   }
 
   #partsOf(lanes: readonly Lane[]): Part[] {
@@ -204,7 +219,7 @@ export class Dispatcher {
 
   #fillBatch(adapter: ProviderAdapter): Part[] {
     const parts: Part[] = [];
-    while (parts.length < adapter.maxBatch) {
+    while (parts.length + this.#marks.length < adapter.maxBatch) {
       const lane = this.#ready.shift();
       if (!lane) break;
       const part = this.#prepare(lane);
@@ -257,7 +272,7 @@ export class Dispatcher {
     const isSealed = length > 1 && (members[0] as Held).kind === 'create';
     if (members.some((held) => (held.isSuspect || isSealed) && !held.isMarked)) {
       lane.state = 'marking';
-      this.#deps.onMark(lane, length);
+      this.#marks.push(this.#deps.onMark(lane, length));
       return undefined;
     }
     const preparation = (this.#adapter as Adapter).adapter.prepare(makeCall(lane, members, config));

@@ -48,7 +48,7 @@ export class Engine {
       onRefused: (lane, length, error) => this.#runner.refuse(lane, length, error),
       onTooLate: (lane) => this.#runner.backOff(lane, leaseCheckMs),
       onStale: (lane) => this.#runner.goOn(lane),
-      onMark: (lane, length) => void this.#runner.mark(lane, length),
+      onMark: (lane, length) => this.#runner.mark(lane, length),
       onEnd: (call, outcomes) => this.#runner.end(call, outcomes),
       onFault: (lane, error) => this.#runner.fault(lane, error),
       onAdapterFault: (error) => telemetry.fault('bug', error, {}),

@@ -29,6 +29,7 @@ function play(part: { limits?: typeof limits; ready?: number; callMs?: number; g
     { limits: part.limits ?? [], maxConcurrency: 8, breaker },
     {
       gate: {
+        leave: (account) => gate.leave(account),
         async acquire(account, policy, request) {
           asking = request.keepSlots;
           try {
@@ -91,7 +92,7 @@ describe('when a call may start', () => {
           await work(6);
           await pass(200);
         }
-        stock.close();
+        await stock.close();
         await pass(500);
         expect(taken.length).toBeGreaterThan(0);
         // Each is the use of a start of its own.
@@ -386,10 +387,20 @@ describe('when Redis is away', () => {
   });
 });
 
+test('closed, it gives its slots up, so that nobody waits for its hold to end; where it has none, it says nothing', async () => {
+  const { stock, gate, work } = play();
+  await work(3);
+  await stock.close();
+  expect(gate.hasLeft).toBe(true);
+  const idle = play();
+  await idle.stock.close();
+  expect(idle.gate.hasLeft).toBe(false);
+});
+
 test('closed, it leaves no timer behind, whatever answer still comes', async () => {
   const { stock, work } = play({ gate: { backMs: 100 } });
   await work(3);
-  stock.close();
+  await stock.close();
   await pass(1_000);
   expect(vi.getTimerCount()).toBe(0);
 });

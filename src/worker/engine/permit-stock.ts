@@ -14,6 +14,8 @@ import { ClockBounds } from './clock-bounds.ts';
 const horizonMs = 150;
 /** Without limits a permit costs nobody anything; it ends soon all the same, so that pauses and breakers are noticed. */
 const unlimitedLifeMs = 250;
+/** So many at least are asked for at once then, so that small providers do not cost a question for every other call. */
+const unlimitedStock = 32;
 const reportAfterMs = 200;
 const idleAfterMs = 50;
 const retryAfterErrorMs = 250;
@@ -28,6 +30,7 @@ const longestWaitMs = 3_600_000;
 
 export interface Gate {
   acquire(account: string, policy: GatePolicy, request: AcquireRequest): Promise<Grant>;
+  leave(account: string): Promise<void>;
 }
 
 export interface PermitStockDeps {
@@ -156,10 +159,13 @@ export class PermitStock {
     else this.#wakeAt(Math.min(reportAt, mayWant || demand.ready === 0 ? Number.POSITIVE_INFINITY : this.#askAgainAt));
   }
 
-  close(): void {
+  /** Gives its slots up, so that others need not wait for its hold to end. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    if (this.#slots === 0 && !this.#isAsking) return;
+    await this.#deps.gate.leave(this.#deps.account).catch((error) => this.#deps.onError(error));
   }
 
   #want(demand: Demand): number {
@@ -167,7 +173,8 @@ export class PermitStock {
     const stocked = this.#permits.length;
     // While others have all slots, permits would go to waste here.
     if (this.#slots === 0) return this.#isShortOfSlots || stocked > 0 ? 0 : Math.min(ready, firstWant, this.#policy.maxConcurrency);
-    const room = (this.#isUnlimited ? 2 : 1) * this.#usableSlots(demand) - inFlight;
+    const usable = this.#usableSlots(demand);
+    const room = (this.#isUnlimited ? Math.max(2 * usable, unlimitedStock) : usable) - inFlight;
     const want = Math.min(ready, room) - stocked;
     return want >= Math.max(1, stocked) ? want : 0;
   }

@@ -1,0 +1,231 @@
+/** Redis that answers late, not at all, or not for a while: nothing is lost, repeated or charged for it. A real Redis, a played provider. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { allAre, allDone, create, pending, update, viewOf } from '../../../test/support/bench-facts.ts';
+import { type Bench, failed, providerConfig, startBench, type WorkerOptions } from '../../../test/support/engine.ts';
+import { eventually } from '../../../test/support/eventually.ts';
+import { createPlayedProvider, type PlayedProvider } from '../../../test/support/played-provider.ts';
+import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+
+let server: RedisServer;
+let bench: Bench;
+let benches = 0;
+
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(async () => {
+  await server.stop();
+});
+afterEach(async () => {
+  await bench.stop();
+});
+
+async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}) {
+  benches += 1;
+  bench = await startBench(server.url, `l${benches}:`, { shards: 1 });
+  return bench.startWorker({ answer: provider.answer, ...options });
+}
+
+const lost = () => {
+  throw new Error('the answer was lost');
+};
+/** Carries out everything, and loses the answers of the calls that `isLost` names by their number, from 1. */
+function losing<A extends unknown[], T>(work: (...args: A) => Promise<T>, isLost: (call: number) => boolean) {
+  let calls = 0;
+  return async (...args: A): Promise<T> => {
+    const call = ++calls;
+    const answer = await work(...args);
+    return isLost(call) ? lost() : answer;
+  };
+}
+
+test('a lost answer of a claim: its entries come before those that were appended since', async () => {
+  const provider = createPlayedProvider({ answers: ({ kind }) => (kind === 'update' && !wasCreated ? failed('gone') : { status: 'accepted' }) });
+  let wasCreated = false;
+  let claims = 0;
+  let more: Promise<string> | undefined;
+  const { answers } = provider;
+  provider.answers = (call) => {
+    const outcome = answers(call);
+    if (call.kind === 'create') wasCreated = true;
+    return outcome;
+  };
+  await open(provider, {
+    config: providerConfig({ coalesce: false }),
+    wrap: {
+      reader: (reader) => ({
+        ...reader,
+        async claim(requests) {
+          const answer = await reader.claim(requests);
+          if (++claims > 1 || (answer[0] as { entries: unknown[] }).entries.length === 0) return answer;
+          more = update(bench, 'r');
+          await more;
+          return lost();
+        },
+      }),
+    },
+  });
+  const first = await create(bench, 'r');
+  await allAre(bench, 'succeeded', [first]);
+  await allAre(bench, 'succeeded', [(await more) as string]);
+  expect(provider.operations.map(({ kind }) => kind)).toEqual(['create', 'update']);
+});
+
+test('a lost answer of a settling: it is written again, nothing is called again', async () => {
+  const provider = createPlayedProvider();
+  const finals: number[] = [];
+  await open(provider, {
+    wrap: { settle: (settle) => losing(settle, (call) => call <= 2) },
+    onFinal: (_queue, { entry }) => void finals.push(entry.rank),
+  });
+  const ids = [await update(bench, 'a'), await update(bench, 'b')];
+  await allAre(bench, 'succeeded', ids);
+  await eventually(() => finals.length === 2);
+  expect(provider.seen).toHaveLength(2);
+  expect((await bench.backlog.read('crm')).backlog).toBe(0);
+});
+
+test('a lost answer of a mark: it is written again before the call', async () => {
+  const hanging = createPlayedProvider({ holds: () => true });
+  const dead = await open(hanging);
+  const id = await update(bench, 'r');
+  await hanging.calls(1);
+  dead.crash();
+  await dead.expire();
+  const provider = createPlayedProvider();
+  let marks = 0;
+  bench.startWorker({
+    answer: provider.answer,
+    wrap: {
+      reader: (reader) => ({
+        ...reader,
+        async mark(...args) {
+          marks++;
+          const isOwner = await reader.mark(...args);
+          return marks === 1 ? lost() : isOwner;
+        },
+      }),
+    },
+  });
+  await allAre(bench, 'succeeded', [id]);
+  expect(marks).toBe(2);
+  expect(provider.seen).toHaveLength(1);
+  expect((await viewOf(bench, id))?.attempts).toBe(1);
+});
+
+test('lost answers while it takes over: it begins anew, and holds nothing twice', async () => {
+  const hanging = createPlayedProvider({ holds: () => true });
+  const dead = await open(hanging, { config: providerConfig({ maxConcurrency: 300 }), window: 1_000 });
+  const ids = await Promise.all(Array.from({ length: 250 }, (_, i) => update(bench, `r${i}`)));
+  await pending(bench, 250);
+  dead.crash();
+  await dead.expire();
+  const provider = createPlayedProvider();
+  bench.startWorker({ answer: provider.answer, wrap: { reader: (reader) => ({ ...reader, takeOver: losing(reader.takeOver, (call) => call === 1 || call === 3) }) } });
+  await allAre(bench, 'succeeded', ids);
+  expect(provider.operations).toHaveLength(250);
+});
+
+test('an outage charges nobody and loses nothing: what was in flight is written when Redis is back, what waits is called then', async () => {
+  const provider = createPlayedProvider({ holds: ({ recordId }) => recordId.startsWith('in flight') });
+  let isAway = false;
+  const guard =
+    <A extends unknown[], T>(work: (...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => (isAway ? lost() : work(...args));
+  const worker = await open(provider, {
+    config: providerConfig({ maxConcurrency: 4 }),
+    wrap: {
+      reader: (reader) => ({ ...reader, claim: guard(reader.claim), takeOver: guard(reader.takeOver), mark: guard(reader.mark) }),
+      settle: guard,
+      gate: (gate) => ({ ...gate, acquire: guard(gate.acquire) }),
+    },
+  });
+  const ids = [await update(bench, 'in flight 1'), await update(bench, 'in flight 2')];
+  await provider.calls(2);
+  isAway = true;
+  for (const call of provider.seen) call.end();
+  ids.push(await update(bench, 'later'));
+  await eventually(() => worker.faults.length >= 4, { intervalMs: 2 });
+  expect(await bench.stateOf(ids[0] as string)).toBe('processing');
+  isAway = false;
+  await allAre(bench, 'succeeded', ids);
+  expect(provider.operations.map(({ recordId }) => recordId).toSorted()).toEqual(['in flight 1', 'in flight 2', 'later']);
+  const views = await Promise.all(ids.map((id) => viewOf(bench, id)));
+  expect(views.map((view) => view?.attempts)).toEqual([1, 1, 1]);
+});
+
+test('a group that was lost is made anew: what was final is not called again, what was not is, in order', async () => {
+  const provider = createPlayedProvider();
+  const worker = await open(provider);
+  const before = [await update(bench, 'a', { n: 1 }), await update(bench, 'b', { n: 1 })];
+  await allAre(bench, 'succeeded', before);
+  worker.configure('crm', providerConfig({ isPaused: true, version: 2 }));
+  await bench.redis.xgroup('DESTROY', bench.keys.queue(0, 'crm'), 'workers');
+  const after = [await update(bench, 'a', { n: 2 }), await update(bench, 'a', { n: 3 })];
+  worker.configure('crm', providerConfig({ version: 3, coalesce: false }));
+  await allAre(bench, 'succeeded', after);
+  await allDone(bench);
+  expect(provider.operations.filter(({ recordId }) => recordId === 'a').map(({ dataJson }) => dataJson)).toEqual(['{"n":1}', '{"n":2}', '{"n":3}']);
+  expect(provider.operations.filter(({ recordId }) => recordId === 'b')).toHaveLength(1);
+});
+
+test('while what a lost group left is looked through, nothing newer overtakes it', async () => {
+  const provider = createPlayedProvider({ holds: () => true });
+  const worker = await open(provider, { config: providerConfig({ coalesce: false }) });
+  const inFlight = await create(bench, 'r', { n: 1 });
+  await provider.calls(1);
+  await bench.redis.xgroup('DESTROY', bench.keys.queue(0, 'crm'), 'workers');
+  worker.crash();
+  await worker.expire();
+  let look = () => {};
+  const looking = new Promise<void>((resolve) => {
+    look = resolve;
+  });
+  const next = createPlayedProvider();
+  bench.startWorker({
+    answer: next.answer,
+    config: providerConfig({ coalesce: false }),
+    wrap: {
+      reader: (reader) => ({
+        ...reader,
+        async findFinal(...args) {
+          await looking;
+          return reader.findFinal(...args);
+        },
+      }),
+    },
+  });
+  await pending(bench, 1);
+  const newer = await update(bench, 'r', { n: 2 });
+  const other = await update(bench, 'other');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(next.seen).toHaveLength(0);
+  look();
+  await allAre(bench, 'succeeded', [inFlight, newer, other]);
+  expect(next.operations.filter(({ recordId }) => recordId === 'r').map(({ kind }) => kind)).toEqual(['create', 'update']);
+});
+
+test('a bell that rings while a claim is under way is not lost', async () => {
+  const provider = createPlayedProvider();
+  let second: string | undefined;
+  const worker = await open(provider, {
+    leaseTtlMs: 600_000,
+    wrap: {
+      reader: (reader) => ({
+        ...reader,
+        async claim(requests) {
+          const answer = await reader.claim(requests);
+          if (second !== undefined || (answer[0] as { entries: unknown[] }).entries.length === 0) return answer;
+          // Appended after the reading, and heard of before its answer.
+          second = await update(bench, 'second');
+          worker.engine.ring(0, 'crm');
+          return answer;
+        },
+      }),
+    },
+  });
+  await eventually(() => worker.fleet.shardsOwned === 1);
+  const first = await update(bench, 'first');
+  await allAre(bench, 'succeeded', [first]);
+  await allAre(bench, 'succeeded', [second as string]);
+});
