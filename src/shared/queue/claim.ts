@@ -6,7 +6,7 @@ import { defineScript, unexpectedReply } from '../redis/script.ts';
 import claimSource from './claim.lua';
 import markSource from './mark.lua';
 import { resultField } from './result.ts';
-import { groupForScript } from './slots.ts';
+import { groupForScript, textSeparator } from './slots.ts';
 import sweepSource from './sweep.lua';
 import takeOverSource from './take-over.lua';
 import { packTrial, parseTrial, type Trial } from './trial.ts';
@@ -170,13 +170,11 @@ export function createQueueReader({ redis, keys, workerId }: { redis: RedisClien
 }
 
 type ClaimReply = [status: string, isDrained: number, checkUpTo: string, entries: string];
-/** Follows each text of an entry: a control character, so no JSON text holds it. */
-const separator = '\x1f';
 
 function parseClaimed(reply: ClaimReply): Claimed {
   if (reply[0] === 'lost') return { status: 'lost' };
   if (reply[0] !== 'read') throw unexpectedReply('claim', reply);
-  const fields = reply[3].split(separator);
+  const fields = reply[3].split(textSeparator);
   const entries: ClaimedEntry[] = [];
   for (let i = 0; i + 5 <= fields.length; i += 5) {
     const { ms, rank } = parseEntryId(fields[i] as string);

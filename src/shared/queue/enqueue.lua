@@ -2,8 +2,9 @@
 -- Atomic: an entry's rank, its idempotency mark and the bell must not come apart.
 -- KEYS: for each queue four: ready (set), queues (sorted set), the queue (stream), its counters (hash); then the idempotency keys (string).
 --   All in one slot on a cluster; on a single Redis one call may serve several shards.
--- ARGV: 1 number of queues; 2 life of an idempotency mark, ms; then for each queue: name, bell channel, number of operations, and for each
---   operation: o, d, r (see entry.ts), index into KEYS of its idempotency key or 0.
+-- ARGV: 1 number of queues; 2 life of an idempotency mark, ms; 3 all operations in one text, queue by queue, for each: o, d, r (see entry.ts), index
+--   into KEYS of its idempotency key or 0, each followed by the separator 0x1F, which no JSON text can hold (one argument instead of
+--   thousands for the client to write); then for each queue: name, bell channel, number of operations.
 -- Reply: {'queued', for each queue: entries not final, dead letters, then an entry id for each operation}. An operation whose idempotency
 --   key is known gets the first one's entry id and is not appended again.
 -- Run twice: appends twice, but for operations with an idempotency key.
@@ -11,28 +12,34 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local reply = {'queued'}
-local at = 3
+local operations, position = ARGV[3], 1
+
+local function nextText()
+  local stop = string.find(operations, '\31', position, true)
+  local text = string.sub(operations, position, stop - 1)
+  position = stop + 1
+  return text
+end
+
 for i = 1, tonumber(ARGV[1]) do
   local k = (i - 1) * 4
   local queue, counters = KEYS[k + 3], KEYS[k + 4]
-  local name, bell, n = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  at = at + 3
+  local name, bell, n = ARGV[i * 3 + 1], ARGV[i * 3 + 2], tonumber(ARGV[i * 3 + 3])
   local known = redis.call('HMGET', counters, 'a', 'm', 'f', 'x')
   local added, ms = tonumber(known[1] or 0), math.max(now, tonumber(known[2] or 0))
   local before = added
   local head = #reply
   reply[head + 2] = tonumber(known[4] or 0)
   for j = 1, n do
-    local mark = tonumber(ARGV[at + 3])
+    local header, data, digest, mark = nextText(), nextText(), nextText(), tonumber(nextText())
     local id = mark > 0 and redis.call('GET', KEYS[mark])
     if not id then
       added = added + 1
       id = string.format('%.0f-%.0f', ms, added)
-      redis.call('XADD', queue, id, 'o', ARGV[at], 'd', ARGV[at + 1], 'r', ARGV[at + 2])
+      redis.call('XADD', queue, id, 'o', header, 'd', data, 'r', digest)
       if mark > 0 then redis.call('SET', KEYS[mark], id, 'PX', ARGV[2]) end
     end
     reply[head + 2 + j] = id
-    at = at + 4
   end
   reply[head + 1] = added - tonumber(known[3] or 0)
   if added > before then

@@ -30,3 +30,6 @@ export function groupForScript<T>(
   }
   return groups;
 }
+
+/** Follows each of the texts that go to a script, or come from it, as one: a control character, so no JSON text holds it. */
+export const textSeparator = '\x1f';

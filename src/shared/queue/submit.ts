@@ -16,7 +16,7 @@ import type { BacklogGuard } from './backlog-guard.ts';
 import enqueueSource from './enqueue.lua';
 import { formatHeader } from './entry.ts';
 import type { RecordHasher } from './record-key.ts';
-import { groupForScript } from './slots.ts';
+import { groupForScript, textSeparator } from './slots.ts';
 
 const enqueueScript = defineScript('enqueue', enqueueSource);
 const maxCallsUnderWay = 2;
@@ -213,17 +213,20 @@ async function enqueueGroup(deps: SubmitDeps, sections: readonly Section[]): Pro
 
 function formatCall({ keys, hasher, idempotencyTtlMs }: SubmitDeps, sections: readonly Section[]) {
   const scriptKeys: string[] = [];
-  const args: (string | number)[] = [sections.length, idempotencyTtlMs];
+  const operations: string[] = [];
+  const queues: (string | number)[] = [];
   for (const { shard, queue } of sections)
     scriptKeys.push(keys.ready(shard), keys.queues(shard), keys.queue(shard, queue), keys.counters(shard, queue));
   for (const { shard, queue, items } of sections) {
-    args.push(queue, keys.bell(shard), items.length);
+    queues.push(queue, keys.bell(shard), items.length);
     for (const { change, idempotencyKey } of items) {
       const mark = idempotencyKey === undefined ? 0 : scriptKeys.push(keys.idempotency(shard, idempotencyKey));
-      args.push(formatHeader(change), change.dataJson ?? '', hasher.digestOf(change), mark);
+      operations.push(formatHeader(change), change.dataJson ?? '', hasher.digestOf(change), String(mark));
     }
   }
-  return { scriptKeys, args };
+  // Each text is followed by the separator, the last one too.
+  operations.push('');
+  return { scriptKeys, args: [sections.length, idempotencyTtlMs, operations.join(textSeparator), ...queues] };
 }
 
 function tell({ guard }: SubmitDeps, sections: readonly Section[], reply: readonly (string | number)[]): void {

@@ -1,0 +1,236 @@
+/** Providers that pause, go, come back, change, hang or compete: each by itself. A real Redis, a played provider. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { allAre, allDone, create, pending, update, viewOf } from '../../../test/support/bench-facts.ts';
+import { accepted, type Bench, failed, providerConfig, startBench, type WorkerOptions } from '../../../test/support/engine.ts';
+import { eventually } from '../../../test/support/eventually.ts';
+import { createPlayedProvider, type PlayedProvider } from '../../../test/support/played-provider.ts';
+import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+
+let server: RedisServer;
+let bench: Bench;
+let benches = 0;
+
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(async () => {
+  await server.stop();
+});
+afterEach(async () => {
+  await bench.stop();
+});
+
+async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}, shards = 1) {
+  benches += 1;
+  bench = await startBench(server.url, `p${benches}:`, { shards });
+  const worker = bench.startWorker({ answer: provider.answer, ...options });
+  await eventually(() => worker.fleet.shardsOwned === shards, { intervalMs: 1 });
+  return worker;
+}
+
+/** The worker shares the test's connection: what it would do now is done when this returns. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await bench.redis.ping();
+  }
+}
+
+describe('pausing', () => {
+  test('nothing is called while a provider is paused; its operations wait, and go on afterwards', async () => {
+    const provider = createPlayedProvider();
+    const worker = await open(provider, { config: providerConfig({ isPaused: true }) });
+    const ids = [await update(bench, 'a'), await update(bench, 'b')];
+    await pending(bench, 2);
+    await turns();
+    expect(provider.seen).toEqual([]);
+    worker.configure('crm', providerConfig({ version: 2 }));
+    await allAre(bench, 'succeeded', ids);
+  });
+
+  test('a throttled provider is left alone by the whole fleet, as long as it asked for', async () => {
+    let isThrottling = true;
+    const provider = createPlayedProvider({ answers: () => (isThrottling ? failed('rate_limited', { retryAfterMs: 400 }) : accepted) });
+    await open(provider, {}, 2);
+    bench.startWorker({ answer: provider.answer });
+    const first = await update(bench, 'first');
+    await provider.calls(1);
+    const at = Date.now();
+    isThrottling = false;
+    const ids = [first, ...(await Promise.all(Array.from({ length: 10 }, (_, i) => update(bench, `r${i}`))))];
+    await allAre(bench, 'succeeded', ids);
+    // Those that were under way when the answer came do not count.
+    const later = provider.seen.slice(1).filter(({ startedAt }) => startedAt > at + 50);
+    for (const { startedAt } of later) expect(startedAt - at).toBeGreaterThanOrEqual(350);
+  });
+
+  test('one record of a batch that was throttled pauses the provider', async () => {
+    const provider = createPlayedProvider({ answers: ({ recordId }) => (recordId === 'b' ? failed('rate_limited', { retryAfterMs: 60_000 }) : accepted) });
+    await open(provider, { maxBatch: 2 });
+    await Promise.all(['a', 'b'].map((recordId) => update(bench, recordId)));
+    await eventually(async () => Number(await bench.redis.hget(bench.keys.gate('crm'), 'pause')) > 0, { intervalMs: 2 });
+  });
+});
+
+describe('going and coming back', () => {
+  test('a provider that is not registered has its operations wait; registered, they are delivered in order', async () => {
+    const provider = createPlayedProvider();
+    const worker = await open(provider, { configs: [] });
+    const ids = [await create(bench, 'r', { n: 1 }), await update(bench, 'r', { n: 2 })];
+    await turns();
+    expect(await Promise.all(ids.map(bench.stateOf))).toEqual(['queued', 'queued']);
+    worker.configure('crm', providerConfig({ coalesce: false }));
+    await allAre(bench, 'succeeded', ids);
+    expect(provider.operations.map(({ kind }) => kind)).toEqual(['create', 'update']);
+  });
+
+  test('deleted while a call is in flight and back at once: the record is not called a second time beside it', async () => {
+    const provider = createPlayedProvider({ holds: () => true });
+    const worker = await open(provider);
+    const first = await update(bench, 'r', { n: 1 });
+    await provider.calls(1);
+    worker.configure('crm', undefined);
+    worker.configure('crm', providerConfig());
+    const second = await update(bench, 'r', { n: 2 });
+    await turns();
+    expect(provider.seen).toHaveLength(1);
+    provider.holds = () => false;
+    provider.seen[0]?.end();
+    await allAre(bench, 'succeeded', [first, second]);
+    expect(provider.overlaps).toEqual([]);
+    expect(provider.operations.map(({ dataJson }) => dataJson)).toEqual(['{"n":1}', '{"n":2}']);
+  });
+
+  test('what is appended while it is gone does not overtake what was pending before', async () => {
+    const provider = createPlayedProvider();
+    const config = providerConfig({ coalesce: false });
+    const worker = await open(provider, { config: { ...config, isPaused: true } });
+    const first = await create(bench, 'r', { n: 1 });
+    await pending(bench, 1);
+    worker.configure('crm', undefined);
+    const second = await update(bench, 'r', { n: 2 });
+    await turns();
+    worker.configure('crm', { ...config, version: 2 });
+    await allAre(bench, 'succeeded', [first, second]);
+    expect(provider.operations.map(({ kind }) => kind)).toEqual(['create', 'update']);
+  });
+
+  test('deleted and registered anew, unseen: what was given up meanwhile is not called', async () => {
+    const provider = createPlayedProvider();
+    const worker = await open(provider, { config: providerConfig({ isPaused: true }) });
+    await update(bench, 'given up');
+    await pending(bench, 1);
+    // What giving up a provider's queues leaves of them.
+    await bench.redis.unlink(bench.keys.queue(0, 'crm'));
+    await bench.redis.hdel(bench.keys.counters(0, 'crm'), 'g');
+    await bench.redis.srem(bench.keys.ready(0), 'crm');
+    worker.configure('crm', providerConfig({ version: 1 }));
+    const id = await update(bench, 'r');
+    await allAre(bench, 'succeeded', [id]);
+    expect(provider.operations.map(({ recordId }) => recordId)).toEqual(['r']);
+  });
+
+  test('a kind that this worker does not know waits for one that does', async () => {
+    const provider = createPlayedProvider();
+    const worker = await open(provider, { createAdapter: () => undefined });
+    const id = await update(bench, 'r');
+    await pending(bench, 1);
+    await worker.stop();
+    bench.startWorker({ answer: provider.answer });
+    await allAre(bench, 'succeeded', [id]);
+  });
+
+  test('a configuration that changes while calls are in flight holds for the next ones', async () => {
+    const provider = createPlayedProvider({ holds: ({ recordId }) => recordId === 'in flight' });
+    const worker = await open(provider, { config: providerConfig({ maxConcurrency: 1 }) });
+    const ids = [await update(bench, 'in flight')];
+    await provider.calls(1);
+    worker.configure('crm', providerConfig({ maxConcurrency: 3, version: 2 }));
+    ids.push(await update(bench, 'a'), await update(bench, 'b'));
+    await allAre(bench, 'succeeded', ids.slice(1));
+    provider.seen[0]?.end();
+    await allAre(bench, 'succeeded', ids);
+  });
+});
+
+describe('side by side', () => {
+  test('a provider that hangs costs the others nothing, and holds no more than its window in memory', async () => {
+    const provider = createPlayedProvider({ holds: ({ operationId }) => operationId.includes('.hangs') });
+    const worker = await open(provider, { configs: [providerConfig({ name: 'hangs' }), providerConfig({ name: 'fine' })], window: 64 });
+    await Promise.all(Array.from({ length: 2_000 }, (_, i) => update(bench, `r${i}`, { i }, { provider: 'hangs' })));
+    const ids = await Promise.all(Array.from({ length: 300 }, (_, i) => update(bench, `r${i}`, { i }, { provider: 'fine' })));
+    await allAre(bench, 'succeeded', ids);
+    expect(worker.engine.held.entries).toBeLessThanOrEqual(64);
+    expect(provider.underWay).toBe(50);
+  });
+
+  test('tenants that share an account get the same, whoever queued more', async () => {
+    const provider = createPlayedProvider();
+    const worker = await open(provider, { config: providerConfig({ maxConcurrency: 1, isPaused: true }) });
+    const amounts = { big: 60, middle: 30, small: 15 };
+    for (const [tenant, amount] of Object.entries(amounts)) {
+      await Promise.all(Array.from({ length: amount }, (_, i) => update(bench, `${tenant}${i}`, { i }, { tenant })));
+    }
+    await eventually(async () => (await bench.backlog.read('crm')).pending >= 45, { intervalMs: 2 });
+    worker.configure('crm', providerConfig({ maxConcurrency: 1, version: 2 }));
+    await allDone(bench);
+    const first = provider.operations.slice(0, 45).map(({ tenant }) => tenant);
+    expect(Object.keys(amounts).map((name) => first.filter((tenant) => tenant === name).length)).toEqual([15, 15, 15]);
+  });
+
+  test('nothing of what was held is left in the books when all is done', async () => {
+    const provider = createPlayedProvider({ answers: ({ recordId }) => (recordId.endsWith('3') ? failed('invalid') : accepted) });
+    const worker = await open(provider, { maxBatch: 4 }, 4);
+    await Promise.all(Array.from({ length: 200 }, (_, i) => update(bench, `r${i % 40}`, { i })));
+    await allDone(bench);
+    await eventually(() => worker.engine.held.entries === 0, { intervalMs: 2 });
+    expect(worker.engine.held).toEqual({ entries: 0, bytes: 0 });
+    expect([...worker.engine.callsInFlight.values()]).toEqual([0]);
+  });
+});
+
+describe('calls that do not start', () => {
+  test('again and again keep no processor busy, and charge nobody', async () => {
+    let sent = 0;
+    let isRefusing = true;
+    await open(createPlayedProvider(), {
+      createAdapter: () => ({
+        maxBatch: 1,
+        batchWaitMs: 0,
+        canShareBatch: () => true,
+        prepare: (call) => ({ status: 'prepared', prepared: { call, body: undefined } }),
+        send(calls, guard, done) {
+          sent++;
+          const isStarting = !isRefusing && guard.mayStart();
+          setImmediate(() => done(calls.map(() => (isStarting ? accepted : { status: 'unsent', reason: 'no' }))));
+          return { abort: () => {} };
+        },
+        close: async () => {},
+      }),
+    });
+    const id = await update(bench, 'r');
+    const at = performance.now();
+    await eventually(() => sent >= 6, { intervalMs: 1 });
+    // Twice at once, then after 20, 40, 80 ms.
+    expect(performance.now() - at).toBeGreaterThanOrEqual(135);
+    isRefusing = false;
+    await allAre(bench, 'succeeded', [id]);
+    expect((await viewOf(bench, id))?.attempts).toBe(1);
+  });
+
+  test('a batch that is cut for one shard’s sake charges the records of the others nothing', async () => {
+    const provider = createPlayedProvider({ holds: () => true });
+    const worker = await open(provider, { maxBatch: 50, config: providerConfig({ isPaused: true }) }, 2);
+    const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => update(bench, `r${i}`)));
+    await pending(bench, 20);
+    worker.configure('crm', providerConfig({ version: 2 }));
+    await provider.calls(1);
+    expect(provider.seen[0]?.calls).toHaveLength(20);
+    provider.holds = () => false;
+    worker.engine.dropShard(0);
+    await worker.fleet.tick();
+    await allAre(bench, 'succeeded', ids);
+    const views = await Promise.all(ids.map((id) => viewOf(bench, id)));
+    expect(views.map((view) => view?.attempts)).toEqual(ids.map(() => 1));
+  });
+});
