@@ -279,7 +279,7 @@ export class PermitStock {
   #nextAskAt(grant: Grant, want: number, now: number): number {
     if (this.#discardsAnswer) return 0;
     if (grant.retryInMs !== undefined) return now + grant.retryInMs;
-    if (grant.slots === 0) return Math.max(this.#askAgainAt, now + noSlotsRetryMs);
+    if (this.#isShortOfSlots) return Math.max(this.#askAgainAt, now + noSlotsRetryMs);
     return want > 0 ? now : this.#askAgainAt;
   }
 
