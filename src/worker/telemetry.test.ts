@@ -22,7 +22,8 @@ function open() {
   const clock = { now: 0 };
   const log = createLogger({ level: 'info', name: 'worker', destination });
   const telemetry = createTelemetry({ metrics: opened, log, now: () => clock.now });
-  const value = async (name: string) => Number(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} (\\S+)$`, 'm').exec(await opened.expose())?.[1] ?? Number.NaN);
+  const value = async (name: string) =>
+    Number(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} (\\S+)$`, 'm').exec(await opened.expose())?.[1] ?? Number.NaN);
   return { telemetry, lines, clock, value };
 }
 
@@ -37,7 +38,17 @@ test('counts what became of operations, and how long they took', async () => {
 
 test('counts permits by what came of asking', async () => {
   const { telemetry, value } = open();
-  const grant = { nowMs: 0, startsMs: [0, 0, 20], retryInMs: 10, refusedBy: 'rate', slots: 5, fairSlots: 5, breaker: 'closed', pausedUntilMs: 0, epoch: 0 } as const;
+  const grant = {
+    nowMs: 0,
+    startsMs: [0, 0, 20],
+    retryInMs: 10,
+    refusedBy: 'rate',
+    slots: 5,
+    fairSlots: 5,
+    breaker: 'closed',
+    pausedUntilMs: 0,
+    epoch: 0,
+  } as const;
   telemetry.granted('crm', { ...grant, startsMs: [...grant.startsMs] }, 10);
   telemetry.granted('crm', { ...grant, startsMs: [] }, 0);
   expect(await value('sluice_permits_total{provider="crm",result="granted"}')).toBe(2);
@@ -50,7 +61,13 @@ test('an operation that was given up is in the log, with its id and its error', 
   const error = { kind: 'invalid', code: 'rejected', message: 'no such field' } as const;
   telemetry.final(aQueue('crm'), giveUp(anOperation(1), 'digest', error, 2_000));
   expect(lines).toHaveLength(1);
-  expect(lines[0]).toMatchObject({ msg: 'operation given up', provider: 'crm', operation_id: '0.rt.1.crm', code: 'rejected', reason: 'no such field' });
+  expect(lines[0]).toMatchObject({
+    msg: 'operation given up',
+    provider: 'crm',
+    operation_id: '0.rt.1.crm',
+    code: 'rejected',
+    reason: 'no such field',
+  });
 });
 
 test('an outage is one line a second, not one a call; every fault counts', async () => {

@@ -29,7 +29,8 @@ export function createTelemetry({ metrics, log, now }: { metrics: Metrics; log: 
       const provider = of(queue.provider);
       provider.operations(outcome.kind, outcome.status).add();
       provider.operationSeconds.observe((outcome.completedAtMs - outcome.acceptedAtMs) / 1_000);
-      if (outcome.status === 'dead_lettered') log.warn({ ...describe(queue, settlement), ...describeError(outcome.error) }, 'operation given up');
+      if (outcome.status === 'dead_lettered')
+        log.warn({ ...describe(queue, settlement), ...describeError(outcome.error) }, 'operation given up');
       else if (log.isLevelEnabled('debug')) log.debug({ ...describe(queue, settlement), status: outcome.status }, 'operation final');
     },
     called(provider, outcome, seconds) {
@@ -91,10 +92,20 @@ function remembered<T>(make: (name: string) => T): (name: string) => T {
   };
 }
 
-function describe(queue: { name: string; shard: { shard: number }; provider: string; tenant: string }, { entry, outcome }: FinalSettlement) {
+function describe(
+  queue: { name: string; shard: { shard: number }; provider: string; tenant: string },
+  { entry, outcome }: FinalSettlement,
+) {
   const { shard } = queue.shard;
   const operationId = formatOperationId({ shard, queue: queue.name, ms: entry.ms, rank: entry.rank });
-  return { operation_id: operationId, provider: queue.provider, tenant: queue.tenant, shard, entity: outcome.entity, record_id: outcome.recordId };
+  return {
+    operation_id: operationId,
+    provider: queue.provider,
+    tenant: queue.tenant,
+    shard,
+    entity: outcome.entity,
+    record_id: outcome.recordId,
+  };
 }
 
 /** Under names of its own: the logger takes what is called an error for a JavaScript error. */

@@ -60,7 +60,15 @@ function assemble(settings: Settings, log: Logger) {
   const network = { allowPrivateNetworks: settings.allowPrivateNetworks };
   const store = createProviderStore({ redis, keys, sealer, kinds: createProviderKinds(), network, now: Date.now });
   const directory = createProviderDirectory({ store, subscriber, keys });
-  const adapterDeps = { redis, keys, sealer, network, resolve: lookupAll, clock: { nowMs: Date.now, monotonicMs: now }, createId: randomUUID };
+  const adapterDeps = {
+    redis,
+    keys,
+    sealer,
+    network,
+    resolve: lookupAll,
+    clock: { nowMs: Date.now, monotonicMs: now },
+    createId: randomUUID,
+  };
 
   const reader = createQueueReader({ redis, keys, workerId: id });
   const redisClock = createRedisClock();
@@ -84,7 +92,12 @@ function assemble(settings: Settings, log: Logger) {
 
 type Parts = ReturnType<typeof assemble>;
 
-function createFleet({ id, keys, subscriber, metrics, now, reader, engine, leases }: Parts, settings: Settings, log: Logger, hasher: RecordHasher): Fleet {
+function createFleet(
+  { id, keys, subscriber, metrics, now, reader, engine, leases }: Parts,
+  settings: Settings,
+  log: Logger,
+  hasher: RecordHasher,
+): Fleet {
   return new Fleet({
     leases,
     reader,
@@ -142,9 +155,19 @@ export async function startWorker(settings: Settings, log: Logger): Promise<Work
   };
 }
 
-function startLoops({ id, keys, redis, subscriber, telemetry, directory, engine, reader, redisClock }: Parts, fleet: Fleet, settings: Settings): Loop[] {
+function startLoops(
+  { id, keys, redis, subscriber, telemetry, directory, engine, reader, redisClock }: Parts,
+  fleet: Fleet,
+  settings: Settings,
+): Loop[] {
   const { shards, leaseTtlMs, statusTtlMs } = settings;
-  const every = (ms: number, round: () => Promise<void> | void) => startLoop({ tick: async () => (await round(), ms), onError, retryMs });
+  const every = (ms: number, round: () => Promise<void> | void) => {
+    const tick = async () => {
+      await round();
+      return ms;
+    };
+    return startLoop({ tick, onError, retryMs });
+  };
   const onError = (error: unknown) => telemetry.fault('redis', error, {});
   const fleetLoop = startLoop({ tick: () => fleet.tick(), onError, retryMs });
 
@@ -172,7 +195,12 @@ function startLoops({ id, keys, redis, subscriber, telemetry, directory, engine,
 }
 
 /** Drops old history and queues that nobody uses any more. */
-async function sweep(reader: QueueReader, engine: Engine, fleet: Fleet, { shards, statusTtlMs }: { shards: number; statusTtlMs: number }): Promise<void> {
+async function sweep(
+  reader: QueueReader,
+  engine: Engine,
+  fleet: Fleet,
+  { shards, statusTtlMs }: { shards: number; statusTtlMs: number },
+): Promise<void> {
   engine.shrinkWindows();
   for (let shard = 0; shard < shards; shard++) {
     const held = fleet.owns(shard);

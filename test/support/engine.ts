@@ -67,7 +67,7 @@ export function playedAdapter(answer: Answering, maxBatch = 1): ProviderAdapter 
       setImmediate(() => {
         if (isDone) return;
         if (!guard.mayStart()) return end(calls.map(() => ({ status: 'unsent', reason: 'guard' })));
-        Promise.resolve(answer(calls)).then(end);
+        void Promise.resolve(answer(calls)).then(end);
       });
       const cut = { status: 'failed', error: { kind: 'ambiguous', code: 'aborted', message: 'the call was cut' } } as const;
       return { abort: () => end(calls.map(() => cut)) };

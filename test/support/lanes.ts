@@ -39,7 +39,10 @@ export function anOperation(rank: number, part: Partial<Held> & { kind?: Operati
   };
 }
 
-export function aLane(operations: readonly Held[], { queue = aQueue(), digest = 'digest', applied }: { queue?: QueueState; digest?: string; applied?: RecordState } = {}): Lane {
+export function aLane(
+  operations: readonly Held[],
+  { queue = aQueue(), digest = 'digest', applied }: { queue?: QueueState; digest?: string; applied?: RecordState } = {},
+): Lane {
   const lane = new Lane(queue, digest, applied);
   lane.waiting = [...operations];
   queue.lanes.set(digest, lane);

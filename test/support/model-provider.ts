@@ -30,12 +30,20 @@ export function createModelProvider(): ModelProvider & { calls: number; violatio
   const perform = (call: Call): CallOutcome => {
     const known = answered.get(call.idempotencyKey);
     if (known) return known;
-    const refusal = carryOut(records, call.recordId, call.kind, call.dataJson === undefined ? undefined : (JSON.parse(call.dataJson) as Data));
+    const refusal = carryOut(
+      records,
+      call.recordId,
+      call.kind,
+      call.dataJson === undefined ? undefined : (JSON.parse(call.dataJson) as Data),
+    );
     if (!refusal && call.kind !== 'read') {
-      if (call.timestampMs < (newest.get(call.recordId) ?? 0)) violations.push(`${call.recordId}: ${call.timestampMs} after ${newest.get(call.recordId)}`);
+      if (call.timestampMs < (newest.get(call.recordId) ?? 0))
+        violations.push(`${call.recordId}: ${call.timestampMs} after ${newest.get(call.recordId)}`);
       newest.set(call.recordId, call.timestampMs);
     }
-    const outcome: CallOutcome = refusal ? { status: 'failed', error: { kind: refusal, code: refusal, message: refusal } } : { status: 'accepted' };
+    const outcome: CallOutcome = refusal
+      ? { status: 'failed', error: { kind: refusal, code: refusal, message: refusal } }
+      : { status: 'accepted' };
     if (!refusal) answered.set(call.idempotencyKey, outcome);
     return outcome;
   };

@@ -61,6 +61,18 @@ function answer(gate: PlayedGate, { want, wantSlots, keepSlots, horizonMs }: Acq
     next += gate.paceMs;
   }
   const isShort = startsMs.length < want;
-  const refusal = gate.refusal ?? (isShort ? { refusedBy: 'rate' as const, retryInMs: Math.max(1, next - nowMs - horizonMs / 2) } : undefined);
-  return { nowMs, startsMs, slots, fairSlots, retryInMs: undefined, refusedBy: undefined, ...refusal, breaker: 'closed', pausedUntilMs: 0, epoch: gate.epoch };
+  const refusal =
+    gate.refusal ?? (isShort ? { refusedBy: 'rate' as const, retryInMs: Math.max(1, next - nowMs - horizonMs / 2) } : undefined);
+  return {
+    nowMs,
+    startsMs,
+    slots,
+    fairSlots,
+    retryInMs: undefined,
+    refusedBy: undefined,
+    ...refusal,
+    breaker: 'closed',
+    pausedUntilMs: 0,
+    epoch: gate.epoch,
+  };
 }

@@ -1,6 +1,7 @@
 /** The dispatcher and the permits of each provider that this worker has had to do with. */
-import type { EngineDeps } from './engine-deps.ts';
+
 import { Dispatcher, type DispatcherEvents } from './dispatcher.ts';
+import type { EngineDeps } from './engine-deps.ts';
 import { PermitStock } from './permit-stock.ts';
 
 /** Until the provider's configuration is here, nothing is called. */
@@ -82,7 +83,14 @@ export class Accounts {
       },
       onError: (error) => telemetry.fault('redis', error, { provider }),
     });
-    const dispatcher = new Dispatcher({ ...this.#events, createAdapter, canKeepAdapter, stock, now, startMarginMs: limits.leaseTtlMs * startMargin });
+    const dispatcher = new Dispatcher({
+      ...this.#events,
+      createAdapter,
+      canKeepAdapter,
+      stock,
+      now,
+      startMarginMs: limits.leaseTtlMs * startMargin,
+    });
     return { stock, dispatcher };
   }
 }

@@ -69,7 +69,8 @@ test('nothing is read for a queue that takes over, is handed over, or lost its p
   const { claimer, asked } = startClaimer((requests) => requests.map(() => nothing));
   const draining = unread('a');
   draining.shard.isDraining = true;
-  for (const queue of [draining, Object.assign(unread('b'), { isTakingOver: true }), Object.assign(unread('c'), { isDropped: true })]) claimer.ask(queue);
+  for (const queue of [draining, Object.assign(unread('b'), { isTakingOver: true }), Object.assign(unread('c'), { isDropped: true })])
+    claimer.ask(queue);
   await claimer.tick();
   expect(asked).toEqual([]);
 });
@@ -131,7 +132,10 @@ test('lanes that wait for a retry take up no window: stuck records stop no other
 test('what waits behind one record is bounded all the same', async () => {
   const { claimer, asked } = startClaimer((requests) => requests.map(() => nothing));
   const queue = unread();
-  aLane(Array.from({ length: 8 * minWindow }, (_, i) => anOperation(i + 1)), { queue });
+  aLane(
+    Array.from({ length: 8 * minWindow }, (_, i) => anOperation(i + 1)),
+    { queue },
+  );
   claimer.ask(queue);
   await claimer.tick();
   expect(asked).toEqual([]);
@@ -141,7 +145,10 @@ test('when memory is full a queue still gets a few entries, and no more', async 
   const { claimer, asked } = startClaimer((requests) => requests.map(() => nothing), { heldBytes: () => 2_000_000 });
   const empty = unread('a');
   const full = unread('b');
-  aLane(Array.from({ length: 8 }, (_, i) => anOperation(i + 1)), { queue: full });
+  aLane(
+    Array.from({ length: 8 }, (_, i) => anOperation(i + 1)),
+    { queue: full },
+  );
   for (const queue of [empty, full]) claimer.ask(queue);
   await claimer.tick();
   expect(asked[0]?.map(({ queue, count }) => [queue, count])).toEqual([['a', 8]]);

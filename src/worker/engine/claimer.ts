@@ -94,7 +94,8 @@ export class Claimer {
     if (claimed.status === 'lost') return this.#deps.onLost(queue);
     // A bell comes over another connection, and may have overtaken the answer.
     if (claimed.isDrained) queue.hasUnread = queue.hasRung;
-    else if (count * 2 >= queue.window && this.#deps.isShortOfLanes(queue.provider)) queue.window = Math.min(queue.window * 2, Math.max(minWindow, this.#deps.maxWindow));
+    else if (count * 2 >= queue.window && this.#deps.isShortOfLanes(queue.provider))
+      queue.window = Math.min(queue.window * 2, Math.max(minWindow, this.#deps.maxWindow));
     this.#deps.onClaimed(queue, claimed);
     this.ask(queue);
   }

@@ -26,7 +26,11 @@ test('a clock that was set anew is believed at once', () => {
 });
 
 test('the truth is always within the bounds, whatever the ways of the answers and a drift of 100 ppm', () => {
-  const answer = fc.record({ there: fc.double({ min: 0, max: 200, noNaN: true }), back: fc.double({ min: 0, max: 200, noNaN: true }), pause: fc.integer({ min: 0, max: 60_000 }) });
+  const answer = fc.record({
+    there: fc.double({ min: 0, max: 200, noNaN: true }),
+    back: fc.double({ min: 0, max: 200, noNaN: true }),
+    pause: fc.integer({ min: 0, max: 60_000 }),
+  });
   fc.assert(
     fc.property(fc.array(answer, { minLength: 1, maxLength: 30 }), fc.double({ min: -1e-4, max: 1e-4, noNaN: true }), (answers, drift) => {
       const clock = new ClockBounds();

@@ -12,12 +12,25 @@ const circumstances = (part: Partial<Circumstances> = {}): Circumstances => ({
   random: () => 1,
   ...part,
 });
-const group = (members: readonly Held[], applied = undefined as ReturnType<typeof appliedAt> | undefined) => ({ digest: 'd', members, applied });
-const error = (kind: ProviderError['kind'], part: Partial<ProviderError> = {}): ProviderError => ({ kind, code: kind, message: `it said ${kind}`, ...part });
+const group = (members: readonly Held[], applied = undefined as ReturnType<typeof appliedAt> | undefined) => ({
+  digest: 'd',
+  members,
+  applied,
+});
+const error = (kind: ProviderError['kind'], part: Partial<ProviderError> = {}): ProviderError => ({
+  kind,
+  code: kind,
+  message: `it said ${kind}`,
+  ...part,
+});
 
 describe('accepted', () => {
   test('the last of a group succeeded, the others were carried by it', () => {
-    const { finals, retries, staying } = concludeAccepted(group([anOperation(1), anOperation(2), anOperation(3)]), { status: 'accepted' }, circumstances());
+    const { finals, retries, staying } = concludeAccepted(
+      group([anOperation(1), anOperation(2), anOperation(3)]),
+      { status: 'accepted' },
+      circumstances(),
+    );
     expect(finals.map(({ outcome }) => [outcome.status, outcome.carriedBy, outcome.attempts])).toEqual([
       ['coalesced', '1003-3', 1],
       ['coalesced', '1003-3', 1],
@@ -27,27 +40,43 @@ describe('accepted', () => {
   });
 
   test('the record is written once, as of the newest change, with the provider’s id', () => {
-    const { finals, applied } = concludeAccepted(group([anOperation(1), anOperation(2)]), { status: 'accepted', providerRecordId: 'p1' }, circumstances());
+    const { finals, applied } = concludeAccepted(
+      group([anOperation(1), anOperation(2)]),
+      { status: 'accepted', providerRecordId: 'p1' },
+      circumstances(),
+    );
     expect(finals.map(({ record }) => record?.state.stamp.rank)).toEqual([undefined, 2]);
     expect(applied).toMatchObject({ stamp: { ms: 1_002, rank: 2 }, isDeleted: false, providerRecordId: 'p1' });
     expect(finals[1]?.outcome.providerRecordId).toBe('p1');
   });
 
   test('an id known from before stays, and is told', () => {
-    const { finals, applied } = concludeAccepted(group([anOperation(1)], appliedAt(1, 0, { providerRecordId: 'p0' })), { status: 'accepted' }, circumstances());
+    const { finals, applied } = concludeAccepted(
+      group([anOperation(1)], appliedAt(1, 0, { providerRecordId: 'p0' })),
+      { status: 'accepted' },
+      circumstances(),
+    );
     expect(applied?.providerRecordId).toBe('p0');
     expect(finals[0]?.outcome.providerRecordId).toBe('p0');
   });
 
   test('a read changes nothing, and keeps its result', () => {
     const before = appliedAt(5);
-    const { finals, applied } = concludeAccepted(group([anOperation(1, { kind: 'read' })], before), { status: 'accepted', result: { x: 1 } }, circumstances());
+    const { finals, applied } = concludeAccepted(
+      group([anOperation(1, { kind: 'read' })], before),
+      { status: 'accepted', result: { x: 1 } },
+      circumstances(),
+    );
     expect(applied).toBe(before);
     expect(finals[0]).toMatchObject({ record: undefined, outcome: { status: 'succeeded', result: { x: 1 } } });
   });
 
   test('in field mode every field of a group gets the stamp of its own change', () => {
-    const { applied } = concludeAccepted(group([anOperation(1, { dataJson: '{"x":1,"y":1}' }), anOperation(2, { dataJson: '{"y":2}' })]), { status: 'accepted' }, circumstances({ mode: 'field' }));
+    const { applied } = concludeAccepted(
+      group([anOperation(1, { dataJson: '{"x":1,"y":1}' }), anOperation(2, { dataJson: '{"y":2}' })]),
+      { status: 'accepted' },
+      circumstances({ mode: 'field' }),
+    );
     expect(applied?.fields?.get('x')?.rank).toBe(1);
     expect(applied?.fields?.get('y')?.rank).toBe(2);
   });
@@ -73,14 +102,24 @@ describe('failed in a way that may pass', () => {
   });
 
   test('a create in company is repeated as the very same call, in this process and after it', () => {
-    const { retries, sealedTo } = concludeFailed(group([anOperation(1, { kind: 'create' }), anOperation(2)]), error('ambiguous'), circumstances());
+    const { retries, sealedTo } = concludeFailed(
+      group([anOperation(1, { kind: 'create' }), anOperation(2)]),
+      error('ambiguous'),
+      circumstances(),
+    );
     expect(sealedTo).toBe(2);
     expect(retries.map(({ trial }) => trial.sealedTo)).toEqual([2, 2]);
   });
 
   test('who has no attempt left is given up, the others go on', () => {
-    const { finals, staying, sealedTo } = concludeFailed(group([anOperation(1, { kind: 'create', attempts: 2 }), anOperation(2)]), error('transient'), circumstances());
-    expect(finals.map(({ entry, outcome }) => [entry.rank, outcome.status, outcome.attempts, outcome.error?.retryable])).toEqual([[1, 'dead_lettered', 3, true]]);
+    const { finals, staying, sealedTo } = concludeFailed(
+      group([anOperation(1, { kind: 'create', attempts: 2 }), anOperation(2)]),
+      error('transient'),
+      circumstances(),
+    );
+    expect(finals.map(({ entry, outcome }) => [entry.rank, outcome.status, outcome.attempts, outcome.error?.retryable])).toEqual([
+      [1, 'dead_lettered', 3, true],
+    ]);
     expect(staying.map(({ rank }) => rank)).toEqual([2]);
     expect(sealedTo).toBe(0);
   });
@@ -118,7 +157,11 @@ describe('refused for good', () => {
     const member = anOperation(1, { header: 'the header', dataJson: '{"x":1}', attempts: 1 });
     const refusal = error('invalid', { providerStatus: 422, answer: 'no such field' });
     const [final] = concludeFailed(group([member]), refusal, circumstances()).finals;
-    expect(final?.outcome).toMatchObject({ status: 'dead_lettered', attempts: 2, error: { code: 'invalid', retryable: false, providerStatus: 422 } });
+    expect(final?.outcome).toMatchObject({
+      status: 'dead_lettered',
+      attempts: 2,
+      error: { code: 'invalid', retryable: false, providerStatus: 422 },
+    });
     expect(final?.outcome.error).not.toHaveProperty('answer');
     expect(final?.deadLetter).toMatchObject({ header: 'the header', data: '{"x":1}', digest: 'd', attempts: 2 });
     expect(JSON.parse(final?.deadLetter?.errorJson ?? '')).toEqual(refusal);

@@ -43,10 +43,13 @@ type Accepted = Extract<CallOutcome, { status: 'accepted' }>;
 export function concludeAccepted(group: Group, outcome: Accepted, { mode, nowMs }: Circumstances): Conclusion {
   const carrier = group.members.at(-1) as Held;
   const isRead = carrier.kind === 'read';
-  const applied = isRead ? group.applied : group.members.reduce((state, held) => applyChange(held, state, mode, outcome.providerRecordId), group.applied);
+  const applied = isRead
+    ? group.applied
+    : group.members.reduce((state, held) => applyChange(held, state, mode, outcome.providerRecordId), group.applied);
   const record = isRead || !applied ? undefined : { digest: group.digest, state: applied };
   const finals = group.members.map((held): FinalSettlement => {
-    if (held !== carrier) return finish(held, 'coalesced', nowMs, { carriedBy: `${carrier.ms}-${carrier.rank}`, attempts: held.attempts + 1 });
+    if (held !== carrier)
+      return finish(held, 'coalesced', nowMs, { carriedBy: `${carrier.ms}-${carrier.rank}`, attempts: held.attempts + 1 });
     const final = finish(held, 'succeeded', nowMs, {
       attempts: held.attempts + 1,
       providerRecordId: outcome.providerRecordId ?? applied?.providerRecordId,
@@ -68,7 +71,8 @@ export function concludeFailed(group: Group, error: ProviderError, circumstances
   let delayMs = 0;
   for (const held of group.members) {
     const decision = decide({ error, attempts: held.attempts + 1, ageMs: nowMs - held.ms, isFolded }, retry, random);
-    if (decision.next === 'unfold') return { finals: [], retries: [], staying: group.members, applied: group.applied, unfoldTo: last.rank, sealedTo: 0, delayMs: 0 };
+    if (decision.next === 'unfold')
+      return { finals: [], retries: [], staying: group.members, applied: group.applied, unfoldTo: last.rank, sealedTo: 0, delayMs: 0 };
     const isCharged = wasCalled && (decision.next === 'dead_letter' || decision.isCharged);
     held.lastError = view(error);
     if (isCharged) held.attempts++;
@@ -84,12 +88,26 @@ export function concludeFailed(group: Group, error: ProviderError, circumstances
     retries.push({ entry: held, trial: { attempts: held.attempts, dueAtMs: 0, error: held.lastError, startedIn: 0, sealedTo } });
   }
   const due = retries.map(({ entry, trial }) => ({ entry, trial: { ...trial, dueAtMs: Math.round(nowMs + delayMs) } }));
-  return { finals, retries: due, staying, applied: group.applied, unfoldTo: 0, sealedTo: staying.length === group.members.length ? sealedTo : 0, delayMs };
+  return {
+    finals,
+    retries: due,
+    staying,
+    applied: group.applied,
+    unfoldTo: 0,
+    sealedTo: staying.length === group.members.length ? sealedTo : 0,
+    delayMs,
+  };
 }
 
 /** Ends an operation as a dead letter. */
 export function giveUp(held: Held, digest: string, error: ProviderError, nowMs: number): FinalSettlement {
-  const deadLetter: DeadLetterContent = { header: held.header, data: held.dataJson ?? '', digest, attempts: held.attempts, errorJson: JSON.stringify(error) };
+  const deadLetter: DeadLetterContent = {
+    header: held.header,
+    data: held.dataJson ?? '',
+    digest,
+    attempts: held.attempts,
+    errorJson: JSON.stringify(error),
+  };
   return { ...finish(held, 'dead_lettered', nowMs, { error: view(error), attempts: held.attempts }), deadLetter };
 }
 

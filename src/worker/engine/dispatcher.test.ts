@@ -101,13 +101,16 @@ function start(part: Part = {}) {
     stock,
   });
   let version = 1;
-  const configure = (config: Partial<ProviderConfig> = {}) => dispatcher.setConfig(providerConfig({ ...part.config, ...config, version: version++ }));
+  const configure = (config: Partial<ProviderConfig> = {}) =>
+    dispatcher.setConfig(providerConfig({ ...part.config, ...config, version: version++ }));
   configure();
   return { dispatcher, stock, gate, sent, adapters, events, marked, configure };
 }
 
-const lanes = (count: number, queue = aQueue()): Lane[] => Array.from({ length: count }, (_, i) => aLane([anOperation(i + 1)], { queue, digest: String(i + 1) }));
-const ranksOf = (sent: readonly Sent[]) => sent.map(({ calls }) => calls.map(({ operationId }) => Number.parseInt(operationId.split('.')[2] as string, 36)));
+const lanes = (count: number, queue = aQueue()): Lane[] =>
+  Array.from({ length: count }, (_, i) => aLane([anOperation(i + 1)], { queue, digest: String(i + 1) }));
+const ranksOf = (sent: readonly Sent[]) =>
+  sent.map(({ calls }) => calls.map(({ operationId }) => Number.parseInt(operationId.split('.')[2] as string, 36)));
 
 async function enterAll(dispatcher: Dispatcher, all: readonly Lane[]): Promise<void> {
   for (const lane of all) dispatcher.enter(lane);
@@ -227,7 +230,10 @@ describe('batches', () => {
     await vi.advanceTimersByTimeAsync(19);
     expect(sent).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(2);
-    expect(ranksOf(sent)).toEqual([[1, 2, 3], [4, 5]]);
+    expect(ranksOf(sent)).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
   });
 
   test('cost one permit each', async () => {
@@ -239,7 +245,9 @@ describe('batches', () => {
   test('calls that may not share one go one after another, and lose no place', async () => {
     const { dispatcher, sent } = start({ adapter: { maxBatch: 3, canShareBatch: (a, b) => a.kind === b.kind } });
     const queue = aQueue();
-    const all = (['update', 'delete', 'update'] as const).map((kind, i) => aLane([anOperation(i + 1, { kind })], { queue, digest: String(i) }));
+    const all = (['update', 'delete', 'update'] as const).map((kind, i) =>
+      aLane([anOperation(i + 1, { kind })], { queue, digest: String(i) }),
+    );
     await enterAll(dispatcher, all);
     await vi.advanceTimersByTimeAsync(25);
     expect(ranksOf(sent)).toEqual([[1], [2], [3]]);
@@ -321,7 +329,9 @@ describe('faults of adapters', () => {
 
   test('in prepare: the lane is told, the others go on', async () => {
     const { dispatcher, sent, events } = start({
-      adapter: { prepare: (call) => (call.operationId.split('.')[2] === '1' ? bug() : { status: 'prepared', prepared: { call, body: undefined } }) },
+      adapter: {
+        prepare: (call) => (call.operationId.split('.')[2] === '1' ? bug() : { status: 'prepared', prepared: { call, body: undefined } }),
+      },
     });
     await enterAll(dispatcher, lanes(2));
     expect(events).toEqual(['fault 1 a bug']);

@@ -334,7 +334,12 @@ function makeCall(lane: Lane, members: readonly Held[], { conflict }: ProviderCo
     entity: head.entity,
     recordId: head.recordId,
     timestampMs: carrier.timestampMs,
-    dataJson: kind === 'delete' ? undefined : members.length > 1 ? mergeData(members.map((held) => held.dataJson)) : standingData(head, lane, conflict),
+    dataJson:
+      kind === 'delete'
+        ? undefined
+        : members.length > 1
+          ? mergeData(members.map((held) => held.dataJson))
+          : standingData(head, lane, conflict),
     providerRecordId: applied?.providerRecordId,
   };
 }

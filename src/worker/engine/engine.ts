@@ -16,7 +16,7 @@ import type { Held } from './lane.ts';
 import { LaneRunner } from './lane-runner.ts';
 import { Ledger } from './ledger.ts';
 import { Settler } from './settler.ts';
-import { minWindow, QueueState, ShardState } from './shard-state.ts';
+import { minWindow, type QueueState, ShardState } from './shard-state.ts';
 
 /** After Redis failed in the middle of something, milliseconds. */
 const retryMs = 100;
@@ -61,7 +61,11 @@ export class Engine {
   // Shards come and go
 
   /** Takes over a shard: first what its former owner left, then what is new. Queues without a provider wait for it. */
-  async openShard(shard: number, lease: { epoch: number; endsAt: number; hasOwnerDied: boolean }, queues: readonly string[]): Promise<void> {
+  async openShard(
+    shard: number,
+    lease: { epoch: number; endsAt: number; hasOwnerDied: boolean },
+    queues: readonly string[],
+  ): Promise<void> {
     this.dropShard(shard);
     const state = new ShardState(shard, lease.epoch, lease.endsAt);
     this.#shards.set(shard, state);

@@ -48,18 +48,14 @@ afterAll(async () => {
   await server.stop();
 });
 
-test(
-  `${runs * historiesPerRun} random histories leave each record as its operations one by one would have`,
-  async () => {
-    const run = fc.record({
-      histories: fc.array(history, { minLength: historiesPerRun, maxLength: historiesPerRun }),
-      crashes: fc.integer({ min: 0, max: 2 }),
-      window: fc.constantFrom(1, 3, 512),
-    });
-    await fc.assert(fc.asyncProperty(run, tryHistories), { numRuns: runs, endOnFailure: true });
-  },
-  600_000,
-);
+test(`${runs * historiesPerRun} random histories leave each record as its operations one by one would have`, async () => {
+  const run = fc.record({
+    histories: fc.array(history, { minLength: historiesPerRun, maxLength: historiesPerRun }),
+    crashes: fc.integer({ min: 0, max: 2 }),
+    window: fc.constantFrom(1, 3, 512),
+  });
+  await fc.assert(fc.asyncProperty(run, tryHistories), { numRuns: runs, endOnFailure: true });
+}, 600_000);
 
 async function tryHistories({ histories, crashes, window }: { histories: History[]; crashes: number; window: number }): Promise<void> {
   runNumber += 1;
@@ -71,7 +67,9 @@ async function tryHistories({ histories, crashes, window }: { histories: History
   const startOne = () =>
     bench.startWorker({
       window,
-      configs: providers.map(({ name, isCoalescing }) => providerConfig({ name, coalesce: isCoalescing, retry: { maxAttempts: 100, baseMs: 1, maxMs: 3, maxAgeMs: 1e9 } })),
+      configs: providers.map(({ name, isCoalescing }) =>
+        providerConfig({ name, coalesce: isCoalescing, retry: { maxAttempts: 100, baseMs: 1, maxMs: 3, maxAgeMs: 1e9 } }),
+      ),
       leaseTtlMs: 500,
       maxBatch: Math.max(...providers.map(({ maxBatch }) => maxBatch)),
       answer: async (calls) => {
@@ -89,7 +87,10 @@ async function tryHistories({ histories, crashes, window }: { histories: History
       worker.crash();
       worker = startOne();
     }
-    await eventually(async () => expect([...(await bench.backlog.readAll()).values()].reduce((sum, { backlog }) => sum + backlog, 0)).toBe(0), { intervalMs: 5 });
+    await eventually(
+      async () => expect([...(await bench.backlog.readAll()).values()].reduce((sum, { backlog }) => sum + backlog, 0)).toBe(0),
+      { intervalMs: 5 },
+    );
     for (const provider of providers) await compare(bench, provider);
   } finally {
     await bench.stop();

@@ -218,4 +218,3 @@ function insertInOrder(waiting: Held[], held: Held): void {
   while (at > 0 && (waiting[at - 1] as Held).rank > held.rank) at--;
   waiting.splice(at, 0, held);
 }
-

@@ -32,7 +32,11 @@ const unsentAtOnce = 2;
 const unsentDelayMs = 10;
 const maxUnsentDelayMs = 1_000;
 
-const poisoned: ProviderError = { kind: 'invalid', code: 'internal_fault', message: 'a fault of our own stops this operation; see the log' };
+const poisoned: ProviderError = {
+  kind: 'invalid',
+  code: 'internal_fault',
+  message: 'a fault of our own stops this operation; see the log',
+};
 
 export interface LaneRunnerDeps extends Delays, Pick<EngineDeps, 'now' | 'random' | 'reader' | 'redisNow' | 'telemetry'> {
   readonly accounts: Accounts;
@@ -108,7 +112,10 @@ export class LaneRunner {
   #endHead(lane: Lane, error: ProviderError): void {
     const head = lane.waiting.shift() as Held;
     lane.state = 'settling';
-    this.#deps.settler.add(lane.queue, { finals: [giveUp(head, lane.digest, error, this.#deps.redisNow())], whenWritten: () => this.#continue(lane) });
+    this.#deps.settler.add(lane.queue, {
+      finals: [giveUp(head, lane.digest, error, this.#deps.redisNow())],
+      whenWritten: () => this.#continue(lane),
+    });
   }
 
   #continue(lane: Lane): void {
@@ -126,7 +133,7 @@ export class LaneRunner {
       this.#deps.accounts.dispatcherOf(provider).enterHalves(lanes);
       return;
     }
-    call.parts.forEach(({ lane, length }, i) => this.#endPart(lane, length, outcomes[i] as CallOutcome));
+    for (const [i, { lane, length }] of call.parts.entries()) this.#endPart(lane, length, outcomes[i] as CallOutcome);
   }
 
   /** Tells the gate and the metrics; once a call, however many operations it carried. */
@@ -142,7 +149,8 @@ export class LaneRunner {
     }
     telemetry.called(provider, label, (now() - call.startedAt) / 1_000);
     const error = first.status === 'failed' ? first.error : undefined;
-    if (error?.kind !== 'rate_limited' && error?.code !== cutByUs) stock.report(call.permit, error?.kind === 'transient' || error?.kind === 'ambiguous');
+    if (error?.kind !== 'rate_limited' && error?.code !== cutByUs)
+      stock.report(call.permit, error?.kind === 'transient' || error?.kind === 'ambiguous');
     if (error?.kind === 'rate_limited' || error?.code === 'credentials_refused') {
       const reason = error.kind === 'rate_limited' ? 'rate_limited' : 'auth';
       stock.pause(error.retryAfterMs ?? defaultPauseMs, reason === 'auth' ? error.message : reason);
@@ -158,8 +166,12 @@ export class LaneRunner {
       if (outcome.status === 'failed' && outcome.error.code === cutByUs) return this.#doubt(lane, length);
       const group = { digest: lane.digest, members: lane.waiting.slice(0, length), applied: lane.applied };
       const circumstances = this.#circumstances(lane);
-      const conclusion = outcome.status === 'accepted' ? concludeAccepted(group, outcome, circumstances) : concludeFailed(group, outcome.error, circumstances);
-      if (outcome.status === 'failed' && conclusion.retries.length > 0) this.#deps.telemetry.retried(lane.queue.provider, outcome.error.kind);
+      const conclusion =
+        outcome.status === 'accepted'
+          ? concludeAccepted(group, outcome, circumstances)
+          : concludeFailed(group, outcome.error, circumstances);
+      if (outcome.status === 'failed' && conclusion.retries.length > 0)
+        this.#deps.telemetry.retried(lane.queue.provider, outcome.error.kind);
       this.#conclude(lane, length, conclusion);
     } catch (error) {
       this.fault(lane, error);

@@ -5,9 +5,12 @@ const update = (rank: number, part = {}) => anOperation(rank, { kind: 'update', 
 
 describe('what is stale', () => {
   test('drops operations at the head that a newer change has overtaken, and keeps the others in order', () => {
-    const lane = aLane([update(1, { timestampMs: 5 }), update(2, { timestampMs: 6 }), update(3, { timestampMs: 20 }), update(4, { timestampMs: 7 })], {
-      applied: appliedAt(10),
-    });
+    const lane = aLane(
+      [update(1, { timestampMs: 5 }), update(2, { timestampMs: 6 }), update(3, { timestampMs: 20 }), update(4, { timestampMs: 7 })],
+      {
+        applied: appliedAt(10),
+      },
+    );
     expect(lane.dropStale('record').map(({ rank }) => rank)).toEqual([1, 2]);
     expect(lane.waiting.map(({ rank }) => rank)).toEqual([3, 4]);
     expect(lane.isHeadStale('record')).toBe(false);

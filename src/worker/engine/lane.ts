@@ -7,7 +7,7 @@
  * let the next owner repeat an older change after a newer one. Rejected: settling behind the calls' back, which is faster for one hot
  * record and wrong.
  */
-import { judge, type ConflictMode } from '../../shared/domain/conflict.ts';
+import { type ConflictMode, judge } from '../../shared/domain/conflict.ts';
 import { foldLength } from '../../shared/domain/fold.ts';
 import type { OperationKind } from '../../shared/domain/operation.ts';
 import { isOlder, type RecordState, type Stamp } from '../../shared/domain/record-state.ts';
@@ -83,7 +83,9 @@ export class Lane {
 
   #isStale(held: Held | undefined, mode: ConflictMode): boolean {
     const { applied } = this;
-    return held !== undefined && applied !== undefined && isOlder(held.stamp, applied.stamp) && judge(held, applied, mode).status === 'stale';
+    return (
+      held !== undefined && applied !== undefined && isOlder(held.stamp, applied.stamp) && judge(held, applied, mode).status === 'stale'
+    );
   }
 
   /** How many operations from the head go as the next call. */

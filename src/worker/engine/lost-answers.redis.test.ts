@@ -43,7 +43,9 @@ function losing<A extends unknown[], T>(work: (...args: A) => Promise<T>, isLost
 const hasEntries = ([first]: readonly Claimed[]) => first?.status === 'read' && first.entries.length > 0;
 
 test('a lost answer of a claim: its entries come before those that were appended since', async () => {
-  const provider = createPlayedProvider({ answers: ({ kind }) => (kind === 'update' && !wasCreated ? failed('gone') : { status: 'accepted' }) });
+  const provider = createPlayedProvider({
+    answers: ({ kind }) => (kind === 'update' && !wasCreated ? failed('gone') : { status: 'accepted' }),
+  });
   let wasCreated = false;
   let claims = 0;
   let more: Promise<string> | undefined;
@@ -124,7 +126,10 @@ test('lost answers while it takes over: it begins anew, and holds nothing twice'
   dead.crash();
   await dead.expire();
   const provider = createPlayedProvider();
-  bench.startWorker({ answer: provider.answer, wrap: { reader: (reader) => ({ ...reader, takeOver: losing(reader.takeOver, (call) => call === 1 || call === 3) }) } });
+  bench.startWorker({
+    answer: provider.answer,
+    wrap: { reader: (reader) => ({ ...reader, takeOver: losing(reader.takeOver, (call) => call === 1 || call === 3) }) },
+  });
   await allAre(bench, 'succeeded', ids);
   expect(provider.operations).toHaveLength(250);
 });
@@ -134,7 +139,8 @@ test('an outage charges nobody and loses nothing: what was in flight is written 
   let isAway = false;
   const guard =
     <A extends unknown[], T>(work: (...args: A) => Promise<T>) =>
-    async (...args: A): Promise<T> => (isAway ? lost() : work(...args));
+    async (...args: A): Promise<T> =>
+      isAway ? lost() : work(...args);
   const worker = await open(provider, {
     config: providerConfig({ maxConcurrency: 4 }),
     wrap: {
@@ -168,7 +174,11 @@ test('a group that was lost is made anew: what was final is not called again, wh
   worker.configure('crm', providerConfig({ version: 3, coalesce: false }));
   await allAre(bench, 'succeeded', after);
   await allDone(bench);
-  expect(provider.operations.filter(({ recordId }) => recordId === 'a').map(({ dataJson }) => dataJson)).toEqual(['{"n":1}', '{"n":2}', '{"n":3}']);
+  expect(provider.operations.filter(({ recordId }) => recordId === 'a').map(({ dataJson }) => dataJson)).toEqual([
+    '{"n":1}',
+    '{"n":2}',
+    '{"n":3}',
+  ]);
   expect(provider.operations.filter(({ recordId }) => recordId === 'b')).toHaveLength(1);
 });
 
@@ -216,6 +226,7 @@ test('while what a lost group left is looked through, nothing newer overtakes it
 test('a bell that rings while a claim is under way is not lost', async () => {
   const provider = createPlayedProvider();
   let second: string | undefined;
+  let rings = 0;
   const worker = await open(provider, {
     leaseTtlMs: 600_000,
     wrap: {
@@ -225,14 +236,21 @@ test('a bell that rings while a claim is under way is not lost', async () => {
           const answer = await reader.claim(requests);
           if (second !== undefined || !hasEntries(answer)) return answer;
           // Appended after the reading, and heard of before its answer.
+          const before = rings;
           second = await update(bench, 'second');
-          worker.engine.ring(0, 'crm');
+          await eventually(() => rings > before, { intervalMs: 1 });
           return answer;
         },
       }),
     },
   });
   await eventually(() => worker.fleet.shardsOwned === 1);
+  const { engine } = worker;
+  const ring = engine.ring.bind(engine);
+  engine.ring = (...args) => {
+    ring(...args);
+    rings++;
+  };
   const first = await update(bench, 'first');
   await allAre(bench, 'succeeded', [first]);
   await allAre(bench, 'succeeded', [second as string]);

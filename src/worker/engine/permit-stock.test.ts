@@ -81,7 +81,10 @@ describe('when a call may start', () => {
   test('never before its start, never later than it may be used, whatever the answers’ ways take', async () => {
     const scenario = fc.record({
       paceMs: fc.integer({ min: 1, max: 60 }),
-      ways: fc.array(fc.record({ thereMs: fc.integer({ min: 0, max: 12 }), backMs: fc.integer({ min: 0, max: 12 }) }), { minLength: 1, maxLength: 6 }),
+      ways: fc.array(fc.record({ thereMs: fc.integer({ min: 0, max: 12 }), backMs: fc.integer({ min: 0, max: 12 }) }), {
+        minLength: 1,
+        maxLength: 6,
+      }),
       callMs: fc.integer({ min: 1, max: 80 }),
     });
     await fc.assert(
@@ -190,7 +193,7 @@ describe('how many at once', () => {
     const { gate, demand, taken, work, end } = play();
     await work(1);
     end((taken[0] as { permit: Permit }).permit);
-    await pass(100);
+    await pass(1_100);
     expect(gate.requests.at(-1)).toMatchObject({ wantSlots: 0, keepSlots: 0, succeeded: 1 });
     const before = gate.requests.length;
     await pass(60_000);
@@ -312,7 +315,11 @@ describe('what is told', () => {
     stock.report(first, true);
     end(second);
     await pass(300);
-    const told = () => gate.requests.reduce((sum, { succeeded, failed }) => [sum[0] + succeeded, sum[1] + failed] as [number, number], [0, 0] as [number, number]);
+    const told = () =>
+      gate.requests.reduce((sum, { succeeded, failed }) => [sum[0] + succeeded, sum[1] + failed] as [number, number], [0, 0] as [
+        number,
+        number,
+      ]);
     expect(told()).toEqual([1, 1]);
     gate.epoch = 7;
     await pass(holdTtlMs);
@@ -368,7 +375,7 @@ describe('when Redis is away', () => {
     await pass(5_000);
     expect(errors()).toBeLessThan(25);
     gate.isLosing = false;
-    await pass(500);
+    await pass(2_500);
     expect(gate.requests.at(-1)).toMatchObject({ succeeded: 1 });
     const before = gate.requests.length;
     await pass(10_000);

@@ -13,11 +13,12 @@ import { ClockBounds } from './clock-bounds.ts';
 /** Permits are reserved so far ahead: longer than a busy worker's round trip, short enough that a pause voids few. */
 const horizonMs = 150;
 /** Without limits a permit costs nobody anything; it ends soon all the same, so that pauses and breakers are noticed. */
-const unlimitedLifeMs = 250;
+const unlimitedLifeMs = 1_000;
 /** So many at least are asked for at once then, so that small providers do not cost a question for every other call. */
 const unlimitedStock = 32;
 const reportAfterMs = 200;
-const idleAfterMs = 50;
+/** Slots that nobody else wants are given up without haste. */
+const idleAfterMs = { wanted: 50, unwanted: 1_000 };
 const retryAfterErrorMs = 250;
 /** All slots are others' for now. */
 const noSlotsRetryMs = 25;
@@ -93,6 +94,10 @@ export class PermitStock {
   set policy(policy: GatePolicy) {
     this.#policy = policy;
     this.revoke();
+  }
+
+  get #idleAfterMs(): number {
+    return this.#fairSlots < this.#policy.maxConcurrency ? idleAfterMs.wanted : idleAfterMs.unwanted;
   }
 
   get #isUnlimited(): boolean {
@@ -194,7 +199,10 @@ export class PermitStock {
   #reportAt({ ready, inFlight }: Demand): number {
     const isIdle = ready === 0 && inFlight === 0;
     const hasNews = this.#succeeded + this.#failed + this.#returned > 0;
-    if (isIdle) return this.#slots > 0 || hasNews ? this.#lastAskAt + idleAfterMs : Number.POSITIVE_INFINITY;
+    if (isIdle) {
+      const afterMs = this.#failed > 0 ? Math.min(reportAfterMs, this.#idleAfterMs) : this.#idleAfterMs;
+      return this.#slots > 0 || hasNews ? this.#lastAskAt + afterMs : Number.POSITIVE_INFINITY;
+    }
     const isWaitingForOthers = ready > 0 && this.#slots < Math.min(this.#fairSlots, inFlight + ready);
     return this.#lastAskAt + (hasNews || isWaitingForOthers ? reportAfterMs : this.#deps.holdTtlMs / 3);
   }
@@ -308,9 +316,12 @@ export class PermitStock {
     clearTimeout(this.#timer);
     this.#timerAt = at;
     const waitMs = Math.max(0, Math.ceil(at - this.#deps.now()));
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#deps.onChange();
-    }, Math.min(waitMs, longestWaitMs));
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#deps.onChange();
+      },
+      Math.min(waitMs, longestWaitMs),
+    );
   }
 }

@@ -65,7 +65,9 @@ describe('pausing', () => {
   });
 
   test('one record of a batch that was throttled pauses the provider', async () => {
-    const provider = createPlayedProvider({ answers: ({ recordId }) => (recordId === 'b' ? failed('rate_limited', { retryAfterMs: 60_000 }) : accepted) });
+    const provider = createPlayedProvider({
+      answers: ({ recordId }) => (recordId === 'b' ? failed('rate_limited', { retryAfterMs: 60_000 }) : accepted),
+    });
     await open(provider, { maxBatch: 2 });
     await Promise.all(['a', 'b'].map((recordId) => update(bench, recordId)));
     await eventually(async () => Number(await bench.redis.hget(bench.keys.gate('crm'), 'pause')) > 0, { intervalMs: 2 });

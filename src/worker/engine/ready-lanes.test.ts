@@ -16,7 +16,8 @@ function takeAll(ready: ReadyLanes): string[] {
 }
 
 /** Jain's index: 1 where all get the same. */
-const jain = (shares: readonly number[]) => shares.reduce((a, b) => a + b, 0) ** 2 / (shares.length * shares.reduce((a, b) => a + b * b, 0));
+const jain = (shares: readonly number[]) =>
+  shares.reduce((a, b) => a + b, 0) ** 2 / (shares.length * shares.reduce((a, b) => a + b * b, 0));
 
 test('a tenant with little is not behind one with much', () => {
   const ready = new ReadyLanes();

@@ -65,7 +65,11 @@ describe('folding', () => {
     const isBad = (dataJson: string | undefined) => dataJson?.includes('"bad"') ?? false;
     const provider = createPlayedProvider({ answers: ({ dataJson }) => (isBad(dataJson) ? failed('invalid') : accepted) });
     await open(provider, { config: one });
-    const ids = await whileBusy(provider, async () => [await update(bench, 'r', { a: 1 }), await update(bench, 'r', { bad: 1 }), await update(bench, 'r', { c: 3 })]);
+    const ids = await whileBusy(provider, async () => [
+      await update(bench, 'r', { a: 1 }),
+      await update(bench, 'r', { bad: 1 }),
+      await update(bench, 'r', { c: 3 }),
+    ]);
     await allDone(bench);
     expect(await Promise.all(ids.map(bench.stateOf))).toEqual(['succeeded', 'dead_lettered', 'succeeded']);
     expect(of(provider).map(({ dataJson }) => dataJson)).toEqual(['{"a":1,"bad":1,"c":3}', '{"a":1}', '{"bad":1}', '{"c":3}']);
@@ -191,7 +195,9 @@ describe('conflicts', () => {
 describe('failures', () => {
   test('what may pass is tried again, and everybody can see when', async () => {
     let isOut = true;
-    const provider = createPlayedProvider({ answers: () => (isOut ? failed('transient', { retryAfterMs: 400, providerStatus: 503 }) : accepted) });
+    const provider = createPlayedProvider({
+      answers: () => (isOut ? failed('transient', { retryAfterMs: 400, providerStatus: 503 }) : accepted),
+    });
     await open(provider);
     const before = Date.now();
     const id = await update(bench, 'r');
@@ -208,12 +214,26 @@ describe('failures', () => {
   test('the last attempt ends in the dead-letter queue, with the operation as it was submitted and the last answer', async () => {
     const provider = createPlayedProvider({ answers: () => failed('transient', { providerStatus: 500, answer: 'out of order' }) });
     await open(provider, { config: providerConfig({ retry: { maxAttempts: 3, baseMs: 1, maxMs: 2, maxAgeMs: 86_400_000 } }) });
-    const id = await bench.send({ kind: 'upsert', recordId: 'r', entity: 'deal', source: 'billing', timestampMs: 1_700_000_000_000, dataJson: '{"x":1}' });
+    const id = await bench.send({
+      kind: 'upsert',
+      recordId: 'r',
+      entity: 'deal',
+      source: 'billing',
+      timestampMs: 1_700_000_000_000,
+      dataJson: '{"x":1}',
+    });
     await allAre(bench, 'dead_lettered', [id]);
     expect(provider.seen).toHaveLength(3);
     const letter = await bench.deadLetters.get(placeOf(id));
     expect(letter).toMatchObject({ attempts: 3, error: { code: 'transient', providerStatus: 500, answer: 'out of order' } });
-    expect(letter?.operation).toMatchObject({ kind: 'upsert', recordId: 'r', entity: 'deal', source: 'billing', timestampMs: 1_700_000_000_000, dataJson: '{"x":1}' });
+    expect(letter?.operation).toMatchObject({
+      kind: 'upsert',
+      recordId: 'r',
+      entity: 'deal',
+      source: 'billing',
+      timestampMs: 1_700_000_000_000,
+      dataJson: '{"x":1}',
+    });
     expect(await bench.redis.hlen(bench.keys.tries(0, 'crm'))).toBe(0);
   });
 
@@ -226,7 +246,9 @@ describe('failures', () => {
   });
 
   test('one record that fails again and again stops no other, however small the window', async () => {
-    const provider = createPlayedProvider({ answers: ({ recordId }) => (recordId.startsWith('stuck') ? failed('transient', { retryAfterMs: 600_000 }) : accepted) });
+    const provider = createPlayedProvider({
+      answers: ({ recordId }) => (recordId.startsWith('stuck') ? failed('transient', { retryAfterMs: 600_000 }) : accepted),
+    });
     await open(provider, { window: 2 });
     const stuck = [await update(bench, 'stuck 1'), await update(bench, 'stuck 2'), await update(bench, 'stuck 3')];
     await allAre(bench, 'retrying', stuck);
@@ -281,7 +303,10 @@ describe('batches', () => {
   });
 
   test('results are each record’s own', async () => {
-    const provider = createPlayedProvider({ answers: ({ recordId }) => (recordId === 'bad' ? failed('invalid') : recordId === 'late' ? failed('transient', { retryAfterMs: 600_000 }) : accepted) });
+    const provider = createPlayedProvider({
+      answers: ({ recordId }) =>
+        recordId === 'bad' ? failed('invalid') : recordId === 'late' ? failed('transient', { retryAfterMs: 600_000 }) : accepted,
+    });
     await open(provider, { maxBatch: 10 });
     const [fine, bad, late] = await Promise.all(['fine', 'bad', 'late'].map((recordId) => update(bench, recordId)));
     await allAre(bench, 'succeeded', [fine as string]);

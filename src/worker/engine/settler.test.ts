@@ -38,7 +38,8 @@ function startSettler(settle: Settle = ok) {
 }
 
 const final = (rank: number) => finish(anOperation(rank), 'succeeded', 2_000);
-const ranks = (settlements: readonly Settlement[] | undefined) => settlements?.map(({ queue, finals }) => [queue, finals.map(({ entry }) => entry.rank)]);
+const ranks = (settlements: readonly Settlement[] | undefined) =>
+  settlements?.map(({ queue, finals }) => [queue, finals.map(({ entry }) => entry.rank)]);
 
 test('gathers what ends close together, and writes it in one step', async () => {
   const { settler, written, events } = startSettler();
@@ -47,7 +48,12 @@ test('gathers what ends close together, and writes it in one step', async () => 
   settler.add(b, { finals: [final(2)] });
   settler.add(a, { finals: [final(3)], settledBefore: [{ ms: 1, rank: 9 }] });
   await vi.advanceTimersByTimeAsync(5);
-  expect(written.map(ranks)).toEqual([[['a', [1, 3]], ['b', [2]]]]);
+  expect(written.map(ranks)).toEqual([
+    [
+      ['a', [1, 3]],
+      ['b', [2]],
+    ],
+  ]);
   expect(events).toEqual(['written a 2+1', 'written b 1+0', 'batch 4']);
 });
 

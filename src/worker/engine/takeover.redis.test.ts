@@ -117,13 +117,19 @@ describe('after a crash', () => {
   test('attempts that were used up under a former configuration end with the error they met', async () => {
     await open();
     const provider = createPlayedProvider({ answers: () => failed('transient', { message: 'out of order' }) });
-    const worker = startWith(provider, { config: providerConfig({ retry: { maxAttempts: 9, baseMs: 60_000, maxMs: 60_000, maxAgeMs: 86_400_000 } }) });
+    const worker = startWith(provider, {
+      config: providerConfig({ retry: { maxAttempts: 9, baseMs: 60_000, maxMs: 60_000, maxAgeMs: 86_400_000 } }),
+    });
     const id = await update('r');
     await eventually(async () => (await bench.stateOf(id)) === 'retrying');
     await worker.stop();
     const { ms, rank } = facts.placeOf(id);
     const error = { code: 'transient', message: 'out of order', retryable: true };
-    await bench.redis.hset(bench.keys.tries(0, 'crm'), `${ms}-${rank}`, packTrial({ attempts: 3, dueAtMs: 1, error, startedIn: 0, sealedTo: 0 }));
+    await bench.redis.hset(
+      bench.keys.tries(0, 'crm'),
+      `${ms}-${rank}`,
+      packTrial({ attempts: 3, dueAtMs: 1, error, startedIn: 0, sealedTo: 0 }),
+    );
     startWith(provider, { config: providerConfig({ retry: { maxAttempts: 3, baseMs: 1, maxMs: 1, maxAgeMs: 86_400_000 } }) });
     await eventually(async () => (await bench.stateOf(id)) === 'dead_lettered', { intervalMs: 5 });
     expect(await viewOf(id)).toMatchObject({ attempts: 3, error: { code: 'transient', message: 'out of order' } });
@@ -134,24 +140,27 @@ describe('after a crash', () => {
 describe('a retry that is due later', () => {
   const patient = providerConfig({ retry: { maxAttempts: 8, baseMs: 3_600_000, maxMs: 3_600_000, maxAgeMs: 86_400_000 } });
 
-  test.each(['crashes', 'stops'] as const)('waits under its next owner, too, when its owner %s; its followers wait behind it, other records do not', async (how) => {
-    await open();
-    const failing = createPlayedProvider({ answers: () => failed('transient', { retryAfterMs: 3_600_000 }) });
-    const former = startWith(failing, { config: patient });
-    const id = await update('waits');
-    await eventually(async () => (await bench.stateOf(id)) === 'retrying');
-    const due = (await viewOf(id))?.nextAttemptAtMs;
-    if (how === 'crashes') await die(former);
-    else await former.stop();
-    const follower = await update('waits');
-    const other = await update('other');
-    const provider = createPlayedProvider();
-    startWith(provider, { config: patient });
-    await succeeded(other);
-    expect(provider.operations.map(({ recordId }) => recordId)).toEqual(['other']);
-    expect(await viewOf(id)).toMatchObject({ status: 'retrying', attempts: 1, nextAttemptAtMs: due });
-    expect(await bench.stateOf(follower)).toBe('processing');
-  });
+  test.each(['crashes', 'stops'] as const)(
+    'waits under its next owner, too, when its owner %s; its followers wait behind it, other records do not',
+    async (how) => {
+      await open();
+      const failing = createPlayedProvider({ answers: () => failed('transient', { retryAfterMs: 3_600_000 }) });
+      const former = startWith(failing, { config: patient });
+      const id = await update('waits');
+      await eventually(async () => (await bench.stateOf(id)) === 'retrying');
+      const due = (await viewOf(id))?.nextAttemptAtMs;
+      if (how === 'crashes') await die(former);
+      else await former.stop();
+      const follower = await update('waits');
+      const other = await update('other');
+      const provider = createPlayedProvider();
+      startWith(provider, { config: patient });
+      await succeeded(other);
+      expect(provider.operations.map(({ recordId }) => recordId)).toEqual(['other']);
+      expect(await viewOf(id)).toMatchObject({ status: 'retrying', attempts: 1, nextAttemptAtMs: due });
+      expect(await bench.stateOf(follower)).toBe('processing');
+    },
+  );
 
   test('is made by the next owner when it is due, and not before', async () => {
     await open();
@@ -170,7 +179,11 @@ describe('a retry that is due later', () => {
 });
 
 describe('a create that may have been carried out is repeated as the very same call', () => {
-  const sameCall = ({ idempotencyKey, kind, dataJson }: { idempotencyKey: string; kind: string; dataJson: string | undefined }) => ({ idempotencyKey, kind, dataJson });
+  const sameCall = ({ idempotencyKey, kind, dataJson }: { idempotencyKey: string; kind: string; dataJson: string | undefined }) => ({
+    idempotencyKey,
+    kind,
+    dataJson,
+  });
 
   test('in company, after a crash, though more was appended since', async () => {
     await open();
@@ -191,7 +204,10 @@ describe('a create that may have been carried out is repeated as the very same c
     await succeeded(ids[1] as string, later);
     const [inDoubt] = hanging.seen[1]?.calls ?? [];
     const onRecord = provider.operations.filter(({ recordId }) => recordId === 'r');
-    expect(onRecord.map(sameCall)).toEqual([sameCall(inDoubt as never), expect.objectContaining({ idempotencyKey: later, kind: 'update' })]);
+    expect(onRecord.map(sameCall)).toEqual([
+      sameCall(inDoubt as never),
+      expect.objectContaining({ idempotencyKey: later, kind: 'update' }),
+    ]);
     expect(await viewOf(ids[0] as string)).toMatchObject({ status: 'coalesced', carriedBy: ids[1] });
   });
 
@@ -211,9 +227,23 @@ describe('a create that may have been carried out is repeated as the very same c
     const trial = { attempts: 0, dueAtMs: 0, error: undefined, startedIn: lease.epoch, sealedTo: last.rank };
     await reader.mark(owner, 'crm', new Map([first, last].map(({ ms, rank }) => [`${ms}-${rank}`, trial])));
 
+    // Between the pages the provider is called for somebody else.
+    await facts.update(bench, 'theirs', {}, { tenant: 'other' });
     const provider = createPlayedProvider();
-    startWith(provider, { window: 2_000 });
+    startWith(provider, {
+      window: 2_000,
+      wrap: {
+        reader: (plain) => ({
+          ...plain,
+          async takeOver(lessee, queue, options) {
+            if (options.after !== undefined) await provider.calls(1);
+            return plain.takeOver(lessee, queue, options);
+          },
+        }),
+      },
+    });
     await succeeded(ids[1] as string);
+    expect(provider.operations[0]?.recordId).toBe('theirs');
     const onRecord = provider.operations.filter(({ recordId }) => recordId === 'r');
     expect(onRecord.map(sameCall)).toEqual([{ idempotencyKey: ids[1], kind: 'create', dataJson: '{"a":1,"b":2}' }]);
   });
@@ -229,7 +259,9 @@ describe('a create that may have been carried out is repeated as the very same c
         return failed('ambiguous');
       },
     });
-    startWith(provider, { config: providerConfig({ maxConcurrency: 1, retry: { maxAttempts: 8, baseMs: 50, maxMs: 50, maxAgeMs: 86_400_000 } }) });
+    startWith(provider, {
+      config: providerConfig({ maxConcurrency: 1, retry: { maxAttempts: 8, baseMs: 50, maxMs: 50, maxAgeMs: 86_400_000 } }),
+    });
     await update('first');
     await provider.calls(1);
     await create('r', { a: 1 });
@@ -266,7 +298,11 @@ describe('a create that may have been carried out is repeated as the very same c
       }
       await succeeded(id, later);
       const repeated = [...hanging.operations.slice(1), ...provider.operations];
-      expect([ending, ...repeated.map(({ idempotencyKey, dataJson }) => [idempotencyKey, dataJson])]).toEqual([ending, [id, '{"a":1}'], [later, '{"b":2}']]);
+      expect([ending, ...repeated.map(({ idempotencyKey, dataJson }) => [idempotencyKey, dataJson])]).toEqual([
+        ending,
+        [id, '{"a":1}'],
+        [later, '{"b":2}'],
+      ]);
     }
   });
 });
@@ -304,7 +340,9 @@ describe('handing over', () => {
     const keys = provider.operations.map(({ idempotencyKey }) => idempotencyKey);
     expect(new Set(keys).size).toBe(keys.length);
     for (let r = 0; r < 10; r++) {
-      const order = provider.operations.filter(({ recordId }) => recordId === `r${r}`).map(({ dataJson }) => JSON.parse(dataJson as string).n as number);
+      const order = provider.operations
+        .filter(({ recordId }) => recordId === `r${r}`)
+        .map(({ dataJson }) => JSON.parse(dataJson as string).n as number);
       expect(order).toEqual([...order].sort((a, b) => a - b));
     }
   });

@@ -6,8 +6,9 @@
  * before it writes the first byte of a call. Rounds follow one another: what one of them began has ended before the next begins, so that a
  * shard is never taken twice.
  */
-import type { Leases } from '../../shared/queue/leases.ts';
+
 import type { QueueReader } from '../../shared/queue/claim.ts';
+import type { Leases } from '../../shared/queue/leases.ts';
 import { assignShards, type Hash } from './assignment.ts';
 
 /** How often a shard that is being handed over is looked at, while calls of it are in flight. */
