@@ -1,6 +1,6 @@
 /**
- * Random histories against an oracle that applies them one by one: order, folding, last write wins, retries, lost answers, dying workers, and
- * every way of cutting a history into claims. SLUICE_HISTORIES asks for more than the usual thousand.
+ * Random histories against an oracle that applies them one by one: order, folding, last write wins, retries, lost answers, workers that
+ * die, stop or lose their leases, providers that go and come back, and every way of cutting a history into claims. HISTORIES asks for more than the usual thousand.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { eventually } from '../../../test/support/eventually.ts';
 import { applyOneByOne, createModelProvider, type Luck, type ModelOperation, poison } from '../../../test/support/model-provider.ts';
 import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
 import { operationKinds } from '../../shared/domain/operation.ts';
+import type { ProviderConfig } from '../../shared/providers/config.ts';
 
 const historiesPerRun = 25;
 const runs = Math.ceil(Number(process.env['HISTORIES'] ?? 1_000) / historiesPerRun);
@@ -51,26 +52,38 @@ afterAll(async () => {
 test(`${runs * historiesPerRun} random histories leave each record as its operations one by one would have`, async () => {
   const run = fc.record({
     histories: fc.array(history, { minLength: historiesPerRun, maxLength: historiesPerRun }),
-    crashes: fc.integer({ min: 0, max: 2 }),
+    mishaps: fc.array(
+      fc.record({
+        kind: fc.constantFrom('crash', 'stop', 'lost leases', 'providers gone and back'),
+        atCall: fc.integer({ min: 0, max: 200 }),
+      }),
+      { maxLength: 3 },
+    ),
     window: fc.constantFrom(1, 3, 512),
   });
   await fc.assert(fc.asyncProperty(run, tryHistories), { numRuns: runs, endOnFailure: true });
 }, 600_000);
 
-async function tryHistories({ histories, crashes, window }: { histories: History[]; crashes: number; window: number }): Promise<void> {
+interface Run {
+  readonly histories: History[];
+  readonly mishaps: readonly { readonly kind: string; readonly atCall: number }[];
+  readonly window: number;
+}
+
+async function tryHistories({ histories, mishaps, window }: Run): Promise<void> {
   runNumber += 1;
   const bench = await startBench(server.url, `h${runNumber}:`, { shards: 2 });
   const providers = histories.map((each, i) => {
     let n = 0;
     return { ...each, name: `p${i}`, model: createModelProvider(), luck: () => each.luck[n++] ?? ('fine' as const), ids: [] as string[] };
   });
+  const configs = providers.map(({ name, isCoalescing }) =>
+    providerConfig({ name, coalesce: isCoalescing, retry: { maxAttempts: 100, baseMs: 1, maxMs: 3, maxAgeMs: 1e9 } }),
+  );
   const startOne = () =>
     bench.startWorker({
       window,
-      configs: providers.map(({ name, isCoalescing }) =>
-        providerConfig({ name, coalesce: isCoalescing, retry: { maxAttempts: 100, baseMs: 1, maxMs: 3, maxAgeMs: 1e9 } }),
-      ),
-      leaseTtlMs: 500,
+      configs,
       maxBatch: Math.max(...providers.map(({ maxBatch }) => maxBatch)),
       answer: async (calls) => {
         const queue = queueOf(calls[0]?.operationId ?? '');
@@ -81,12 +94,16 @@ async function tryHistories({ histories, crashes, window }: { histories: History
     });
   try {
     let worker: PlayedWorker = startOne();
-    await Promise.all(providers.map((provider) => submitHistory(bench, provider)));
-    for (let i = 0; i < crashes; i++) {
-      await eventually(() => worker.fleet.shardsOwned === 2 || worker.faults.length > 0, { intervalMs: 1 });
-      worker.crash();
-      worker = startOne();
+    let isSubmitted = false;
+    const submitting = Promise.all(providers.map((provider) => submitHistory(bench, provider))).then(() => {
+      isSubmitted = true;
+    });
+    for (const { kind, atCall } of mishaps) {
+      await eventually(() => isSubmitted || providers.reduce((sum, { model }) => sum + model.calls, 0) >= atCall, { intervalMs: 1 });
+      await eventually(() => worker.fleet.shardsOwned === 2, { intervalMs: 1 });
+      worker = await suffer(kind, worker, startOne, configs);
     }
+    await submitting;
     await eventually(
       async () => expect([...(await bench.backlog.readAll()).values()].reduce((sum, { backlog }) => sum + backlog, 0)).toBe(0),
       { intervalMs: 5 },
@@ -95,6 +112,30 @@ async function tryHistories({ histories, crashes, window }: { histories: History
   } finally {
     await bench.stop();
   }
+}
+
+/** Returns the worker that goes on. */
+async function suffer(
+  kind: string,
+  worker: PlayedWorker,
+  startOne: () => PlayedWorker,
+  configs: readonly ProviderConfig[],
+): Promise<PlayedWorker> {
+  if (kind === 'lost leases') {
+    worker.fleet.forget(worker.engine.dropExpired(Number.MAX_SAFE_INTEGER));
+    await worker.fleet.tick();
+    return worker;
+  }
+  if (kind === 'providers gone and back') {
+    for (const { name } of configs) worker.configure(name, undefined);
+    for (const config of configs) worker.configure(config.name, { ...config });
+    return worker;
+  }
+  if (kind === 'crash') {
+    worker.crash();
+    await worker.expire();
+  } else await worker.stop();
+  return startOne();
 }
 
 const queueOf = (operationId: string) => operationId.split('.')[3];

@@ -136,7 +136,7 @@ describe('faults of our own', () => {
   test('an outcome that is none does not throw either', () => {
     const { telemetry, end } = start();
     const lane = aLane([anOperation(1)]);
-    end(lane, { status: 'failed', error: undefined } as never);
+    end(lane, { status: 'nonsense' } as never);
     expect(lane.state).toBe('backoff');
     expect(telemetry.fault).toHaveBeenCalledOnce();
   });

@@ -215,13 +215,16 @@ export class LaneRunner {
     this.#deps.settler.add(lane.queue, {
       finals,
       retries,
-      whenWritten: () => (retries.length > 0 && finals.length === 0 ? this.backOff(lane, delayMs) : this.#continueOrWait(lane, delayMs)),
+      whenWritten: () => this.#continueAfter(lane, retries.length > 0 ? delayMs : undefined),
     });
   }
 
-  #continueOrWait(lane: Lane, delayMs: number): void {
-    if (delayMs > 0) this.backOff(lane, delayMs);
-    else this.#continue(lane);
+  /** `delayMs` undefined: there is nothing to wait for. */
+  #continueAfter(lane: Lane, delayMs: number | undefined): void {
+    if (delayMs === undefined) return this.#continue(lane);
+    this.backOff(lane, delayMs);
+    // Another may have waited for this end to be written.
+    this.pump(lane.queue.provider);
   }
 
   /** A bug of ours: nobody is charged, but an operation that meets it again and again is put aside. */

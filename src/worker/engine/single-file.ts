@@ -33,10 +33,11 @@ export class SingleFile {
     return this.#first;
   }
 
-  /** From the first lane's turn until its call has ended or its shard is another's. */
+  /** From the first lane's turn until the end of its call is written, or its shard is another's: a death before that charges it again. */
   get #isTaken(): boolean {
     if (!this.#first) return false;
     const { queue, state, waiting } = this.#first;
+    if (queue.isOpen && state === 'settling') return true;
     const isUnderWay = state === 'ready' || state === 'marking' || state === 'in_flight';
     if (queue.isOpen && isUnderWay && waiting.some(({ hasCrashed }) => hasCrashed)) return true;
     this.#first = undefined;
