@@ -153,6 +153,15 @@ describe('refused for good', () => {
     expect(members.map(({ attempts }) => attempts)).toEqual([0, 0]);
   });
 
+  test.each([{ attempts: 1 }, { isSuspect: true }])(
+    'a group whose beginning may have been carried out is tried without its last: %o',
+    (doubt) => {
+      const members = [anOperation(1, doubt), anOperation(2), anOperation(3)];
+      const { finals, staying, unfoldTo, foldTo } = concludeFailed(group(members), error('invalid'), circumstances());
+      expect([finals, staying, unfoldTo, foldTo]).toEqual([[], members, 0, 2]);
+    },
+  );
+
   test('a single operation becomes a dead letter with all that a person needs', () => {
     const member = anOperation(1, { header: 'the header', dataJson: '{"x":1}', attempts: 1 });
     const refusal = error('invalid', { providerStatus: 422, answer: 'no such field' });

@@ -34,6 +34,7 @@ export interface Conclusion {
   readonly applied: RecordState | undefined;
   /** Ranks, 0 for none: see Lane. */
   readonly unfoldTo: number;
+  readonly foldTo: number;
   readonly sealedTo: number;
   readonly delayMs: number;
 }
@@ -57,7 +58,7 @@ export function concludeAccepted(group: Group, outcome: Accepted, { mode, nowMs 
     });
     return { ...final, record };
   });
-  return { finals, retries: [], staying: [], applied, unfoldTo: 0, sealedTo: 0, delayMs: 0 };
+  return { finals, retries: [], staying: [], applied, unfoldTo: 0, foldTo: 0, sealedTo: 0, delayMs: 0 };
 }
 
 export function concludeFailed(group: Group, error: ProviderError, circumstances: Circumstances): Conclusion {
@@ -71,8 +72,7 @@ export function concludeFailed(group: Group, error: ProviderError, circumstances
   let delayMs = 0;
   for (const held of group.members) {
     const decision = decide({ error, attempts: held.attempts + 1, ageMs: nowMs - held.ms, isFolded }, retry, random);
-    if (decision.next === 'unfold')
-      return { finals: [], retries: [], staying: group.members, applied: group.applied, unfoldTo: last.rank, sealedTo: 0, delayMs: 0 };
+    if (decision.next === 'unfold') return unfold(group);
     const isCharged = wasCalled && (decision.next === 'dead_letter' || decision.isCharged);
     held.lastError = view(error);
     if (isCharged) held.attempts++;
@@ -94,8 +94,29 @@ export function concludeFailed(group: Group, error: ProviderError, circumstances
     staying,
     applied: group.applied,
     unfoldTo: 0,
+    foldTo: 0,
     sealedTo: staying.length === group.members.length ? sealedTo : 0,
     delayMs,
+  };
+}
+
+/**
+ * A refused group goes one by one, so that a bad change costs only itself. But where the beginning of it may have been carried out before, as a
+ * group that an answer was lost of, its first alone would be an older change after a newer one: then it is tried without its last,
+ * until what is left is accepted.
+ */
+function unfold({ members, applied }: Group): Conclusion {
+  const isInDoubt = members.some(({ attempts, isSuspect }) => attempts > 0 || isSuspect);
+  const [last, beforeLast] = [members.at(-1) as Held, members.at(-2) as Held];
+  return {
+    finals: [],
+    retries: [],
+    staying: members,
+    applied,
+    unfoldTo: isInDoubt ? 0 : last.rank,
+    foldTo: isInDoubt ? beforeLast.rank : 0,
+    sealedTo: 0,
+    delayMs: 0,
   };
 }
 

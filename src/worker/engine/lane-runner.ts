@@ -201,10 +201,11 @@ export class LaneRunner {
     this.#conclude(lane, length, concludeFailed(group, error, { ...this.#circumstances(lane), wasCalled: false }));
   }
 
-  #conclude(lane: Lane, length: number, { finals, retries, staying, applied, unfoldTo, sealedTo, delayMs }: Conclusion): void {
+  #conclude(lane: Lane, length: number, { finals, retries, staying, applied, unfoldTo, foldTo, sealedTo, delayMs }: Conclusion): void {
     lane.waiting = lane.waiting.length === length ? [...staying] : [...staying, ...lane.waiting.slice(length)];
     lane.applied = applied;
     lane.unfoldTo = Math.max(lane.unfoldTo, unfoldTo);
+    if (foldTo > 0) lane.foldTo = foldTo;
     lane.sealedTo = sealedTo;
     if (finals.length + retries.length === 0) {
       lane.state = 'idle';

@@ -78,6 +78,15 @@ describe('how many go as one call', () => {
     expect(lane.groupLength(true, 'record')).toBe(1);
   });
 
+  test('a group that was refused with more of them, in doubt, is tried without the last; those behind it fold again', () => {
+    const lane = aLane([update(1), update(2), update(3), update(4), update(5)]);
+    lane.foldTo = 3;
+    expect(lane.groupLength(true, 'record')).toBe(3);
+    expect(lane.groupLength(false, 'record')).toBe(1);
+    lane.waiting.splice(0, 3);
+    expect(lane.groupLength(true, 'record')).toBe(2);
+  });
+
   test('a read goes alone, and nothing passes it', () => {
     const lane = aLane([update(1), anOperation(2, { kind: 'read' }), update(3)]);
     expect(lane.groupLength(true, 'record')).toBe(1);

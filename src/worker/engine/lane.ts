@@ -55,6 +55,8 @@ export class Lane {
   applied: RecordState | undefined;
   /** Operations up to this rank go one by one: folded, they were refused. */
   unfoldTo = 0;
+  /** No operation beyond this rank goes with those before it: in company that began in doubt, it was refused. */
+  foldTo = 0;
   /** Operations up to this rank make one call again, exactly as it was attempted. */
   sealedTo = 0;
   /** When a lane in backoff may go on; the worker's monotonic clock, milliseconds. */
@@ -92,11 +94,16 @@ export class Lane {
   groupLength(isCoalescing: boolean, mode: ConflictMode): number {
     const head = this.waiting[0] as Held;
     if (this.waiting.length === 1 || head.rank <= this.unfoldTo) return 1;
-    if (head.rank <= this.sealedTo) return this.waiting.filter((held) => held.rank <= this.sealedTo).length;
+    if (head.rank <= this.sealedTo) return this.#countUpTo(this.sealedTo);
     // A create that may have been carried out is repeated as it was.
     if (head.kind === 'create' && (head.attempts > 0 || head.isSuspect)) return 1;
     // Field mode: what is left of an overtaken change goes alone.
     if (mode === 'field' && this.applied && isOlder(head.stamp, this.applied.stamp)) return 1;
-    return foldLength(this.waiting, isCoalescing);
+    const length = foldLength(this.waiting, isCoalescing);
+    return head.rank <= this.foldTo ? Math.min(length, this.#countUpTo(this.foldTo)) : length;
+  }
+
+  #countUpTo(rank: number): number {
+    return this.waiting.filter((held) => held.rank <= rank).length;
   }
 }

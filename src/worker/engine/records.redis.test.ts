@@ -77,6 +77,27 @@ describe('folding', () => {
     expect(views.map((view) => view?.attempts)).toEqual([1, 1, 1]);
   });
 
+  test('changes that may have been carried out together are not sent again one by one: an older one would follow a newer one', async () => {
+    const state = { isLost: false };
+    const provider = createPlayedProvider({
+      answers: ({ recordId, dataJson }) => {
+        if (recordId !== 'r') return accepted;
+        if (dataJson?.includes('bad')) return failed('invalid');
+        if (state.isLost) return accepted;
+        state.isLost = true;
+        return failed('ambiguous', { retryAfterMs: 300 });
+      },
+    });
+    await open(provider, { config: one });
+    const ids = await whileBusy(provider, async () => [await update(bench, 'r', { n: 1 }), await update(bench, 'r', { n: 2 })]);
+    await allAre(bench, 'retrying', ids);
+    ids.push(await update(bench, 'r', { n: 3, bad: 1 }), await update(bench, 'r', { n: 4 }));
+    await allDone(bench);
+    expect(await Promise.all(ids.map(bench.stateOf))).toEqual(['coalesced', 'succeeded', 'dead_lettered', 'succeeded']);
+    const carriedOut = of(provider).filter(({ dataJson }) => !dataJson?.includes('bad'));
+    expect(carriedOut.map(({ dataJson }) => dataJson)).toEqual(['{"n":2}', '{"n":2}', '{"n":4}']);
+  });
+
   test('a read keeps its place: it sees what came before it, and nothing of what came after', async () => {
     const held = { value: 0 };
     const provider = createPlayedProvider({
