@@ -1,7 +1,7 @@
 /** A worker's engine on a real Redis with a provider that a test plays itself: everything but processes and HTTP. */
 import { performance } from 'node:perf_hooks';
 import type { Change, OperationKind } from '../../src/shared/domain/operation.ts';
-import { parseOperationId } from '../../src/shared/domain/operation.ts';
+import { parseOperationId, parseQueueName } from '../../src/shared/domain/operation.ts';
 import { createGate } from '../../src/shared/gate/gate.ts';
 import type { ProviderConfig } from '../../src/shared/providers/config.ts';
 import { createBacklogReader } from '../../src/shared/queue/backlog.ts';
@@ -28,6 +28,7 @@ export type Answering = (calls: readonly Call[]) => Promise<readonly CallOutcome
 export function providerConfig(part: Partial<ProviderConfig> = {}): ProviderConfig {
   return {
     name: 'crm',
+    account: part.name ?? 'crm',
     kind: 'http',
     baseUrl: 'http://127.0.0.1:1',
     auth: { type: 'none' },
@@ -43,6 +44,7 @@ export function providerConfig(part: Partial<ProviderConfig> = {}): ProviderConf
     unknownFields: 'pass',
     schema: undefined,
     endpoints: undefined,
+    options: {},
     isPaused: false,
     version: 1,
     ...part,
@@ -125,8 +127,8 @@ export interface PlayedWorker {
   readonly engine: Engine;
   readonly fleet: Fleet;
   readonly faults: unknown[];
-  /** Registers, changes or deletes a provider, as this worker sees it. */
-  configure(name: string, config: ProviderConfig | undefined): void;
+  /** Registers, changes or deletes a provider, or what a tenant has of its own there, as this worker sees it. */
+  configure(account: string, config: ProviderConfig | undefined): void;
   /** Its clock jumps, as after a freeze. */
   skip(ms: number): void;
   /** Ends it as a crash does: nothing is released, nothing settled. */
@@ -195,7 +197,7 @@ type WorkerDeps = Pick<Bench, 'redis' | 'keys' | 'shards' | 'hasher'> & { url: s
 
 function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDeps, options: WorkerOptions & { id: string }): PlayedWorker {
   const { id, answer, maxBatch = 1, window = 512, leaseTtlMs = 10_000 } = options;
-  const configs = new Map((options.configs ?? [options.config ?? providerConfig()]).map((config) => [config.name, config]));
+  const configs = new Map((options.configs ?? [options.config ?? providerConfig()]).map((config) => [config.account, config]));
   const faults: unknown[] = [];
   const subscriber = connectRedis(url, { name: 'test-subscriber' });
   const { wrap = {} } = options;
@@ -213,7 +215,8 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
     // The dead say no farewell.
     gate: { acquire: (wrap.gate?.(gate) ?? gate).acquire, leave: async (account) => (hasCrashed ? undefined : gate.leave(account)) },
     telemetry: { ...silentTelemetry(faults), final: options.onFinal ?? (() => {}) },
-    findProvider: (name) => configs.get(name),
+    findProvider: (name, tenant = 'default') => configs.get(`${name}:${tenant}`) ?? configs.get(name),
+    accountOf: (name, tenant) => (configs.has(`${name}:${tenant}`) ? `${name}:${tenant}` : name),
     createAdapter: options.createAdapter ?? (() => playedAdapter(play, maxBatch)),
     canKeepAdapter: () => true,
     limits: { window, windowBytes: 64 * 1024 * 1024, historyEntries: 1_000, historyBytes: 1024 * 1024, leaseTtlMs },
@@ -266,10 +269,10 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
     engine,
     fleet,
     faults,
-    configure(name, config) {
-      if (config) configs.set(name, config);
-      else configs.delete(name);
-      engine.providerChanged(name);
+    configure(account, config) {
+      if (config) configs.set(account, config);
+      else configs.delete(account);
+      engine.providerChanged(parseQueueName(account).provider);
     },
     skip(ms) {
       skippedMs += ms;

@@ -31,6 +31,7 @@ export function anOperation(rank: number, part: Partial<Held> & { kind?: Operati
     dueAtMs: 0,
     isSuspect: false,
     isMarked: false,
+    isInDoubt: false,
     hasCrashed: false,
     hasTrial: false,
     faults: 0,

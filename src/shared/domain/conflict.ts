@@ -54,7 +54,8 @@ export function applyChange(
   return {
     stamp,
     isDeleted,
-    providerRecordId: providerRecordId ?? applied?.providerRecordId,
+    // A record that was deleted there and made again is another one.
+    providerRecordId: providerRecordId ?? (applied?.isDeleted && !isDeleted ? undefined : applied?.providerRecordId),
     fields: mode === 'field' && !isDeleted ? stampFields(change, applied) : undefined,
   };
 }

@@ -28,6 +28,8 @@ export interface ProviderError {
   readonly retryAfterMs?: number;
   /** The provider's answer, masked and cut to a few kilobytes. */
   readonly answer?: string;
+  /** An earlier attempt may have been carried out, and this one has not found out: the next one is as much in doubt. */
+  readonly isInDoubt?: boolean;
   /** The batch was refused as one, so this says nothing yet about the single operation. */
   readonly isWholeBatch?: boolean;
 }

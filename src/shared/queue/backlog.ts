@@ -1,5 +1,5 @@
 /** What waits where: read by the door, by status pages and at a scrape. Nothing here is on the path of an operation. */
-import { parseQueueName } from '../domain/operation.ts';
+import { parseQueueName, queueName } from '../domain/operation.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 import { defineScript, unexpectedReply } from '../redis/script.ts';
@@ -21,7 +21,8 @@ export interface Backlog {
 export interface BacklogReader {
   /** By provider; providers with nothing waiting and no dead letters may be missing. */
   readAll(): Promise<ReadonlyMap<string, Backlog>>;
-  read(provider: string): Promise<Backlog>;
+  /** Of one tenant, or of all. */
+  read(provider: string, tenant?: string): Promise<Backlog>;
   /** A provider's queues, as `shard queue` to counts. */
   readCounts(provider: string): Promise<ReadonlyMap<string, QueueCounts>>;
   /** Names of the queues of a shard, of one provider or of all. */
@@ -55,21 +56,24 @@ export function createBacklogReader({ redis, keys, shards }: { redis: RedisClien
     return { backlog: reply[1], pending: reply[2], oldestMs: reply[3] === '' ? undefined : Number(reply[3]), deadLetters: reply[4] };
   };
 
-  const readShard = async (shard: number, provider?: string) => {
-    const queues = await queuesOf(shard, provider);
+  const readShard = async (shard: number, provider?: string, queue?: string) => {
+    const queues = (await queuesOf(shard, provider)).filter((name) => queue === undefined || name === queue);
     return Promise.all(queues.map(async (queue) => ({ provider: parseQueueName(queue).provider, backlog: await readQueue(shard, queue) })));
   };
 
-  const sum = async (provider?: string) => {
+  const sum = async (provider?: string, queue?: string) => {
     const all = new Map<string, Backlog>();
-    const parts = await Promise.all(everyShard.map((shard) => readShard(shard, provider)));
+    const parts = await Promise.all(everyShard.map((shard) => readShard(shard, provider, queue)));
     for (const part of parts.flat()) all.set(part.provider, add(all.get(part.provider) ?? nothingWaiting, part.backlog));
     return all;
   };
 
   return {
     readAll: () => sum(),
-    read: async (provider) => (await sum(provider)).get(provider) ?? nothingWaiting,
+    async read(provider, tenant) {
+      const queue = tenant === undefined ? undefined : queueName(provider, tenant);
+      return (await sum(provider, queue)).get(provider) ?? nothingWaiting;
+    },
     async readCounts(provider) {
       const counts = await Promise.all(
         everyShard.map(async (shard) =>

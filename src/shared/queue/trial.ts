@@ -10,6 +10,8 @@ export interface Trial {
   readonly startedIn: number;
   /** Rank of the last operation that went in the same call, where the call must be repeated exactly. */
   readonly sealedTo: number;
+  /** An attempt may have been carried out that nobody knows the end of. */
+  readonly isInDoubt?: boolean;
 }
 
 type Packed = readonly [
@@ -17,27 +19,27 @@ type Packed = readonly [
   dueAtMs: number,
   startedIn: number,
   sealedTo: number,
-  error?: readonly [string, string, 0 | 1, number | null],
+  error?: readonly [string, string, 0 | 1, number | null] | null,
+  isInDoubt?: 1,
 ];
 
-export function packTrial({ attempts, dueAtMs, error, startedIn, sealedTo }: Trial): string {
-  const packed: Packed = [attempts, dueAtMs, startedIn, sealedTo];
-  if (!error) return JSON.stringify(packed);
-  return JSON.stringify([...packed, [error.code, error.message, error.retryable ? 1 : 0, error.providerStatus ?? null]]);
+export function packTrial({ attempts, dueAtMs, error, startedIn, sealedTo, isInDoubt }: Trial): string {
+  const packed: unknown[] = [attempts, dueAtMs, startedIn, sealedTo];
+  if (error) packed.push([error.code, error.message, error.retryable ? 1 : 0, error.providerStatus ?? null]);
+  if (isInDoubt) packed[5] = 1;
+  return JSON.stringify(packed);
 }
 
 export function parseTrial(text: string): Trial {
-  const [attempts, dueAtMs, startedIn, sealedTo, error] = JSON.parse(text) as Packed;
+  const [attempts, dueAtMs, startedIn, sealedTo, error, isInDoubt] = JSON.parse(text) as Packed;
   return {
     attempts,
     dueAtMs,
     startedIn,
     sealedTo,
-    error: error && {
-      code: error[0],
-      message: error[1],
-      retryable: error[2] === 1,
-      ...(error[3] === null ? {} : { providerStatus: error[3] }),
-    },
+    error: error
+      ? { code: error[0], message: error[1], retryable: error[2] === 1, ...(error[3] === null ? {} : { providerStatus: error[3] }) }
+      : undefined,
+    ...(isInDoubt ? { isInDoubt: true } : {}),
   };
 }

@@ -1,5 +1,7 @@
-/** The dispatcher and the permits of each provider that this worker has had to do with. */
+/** The dispatcher and the permits of each account that this worker has had to do with: a provider's, or a tenant's own there. */
 
+import { parseQueueName } from '../../shared/domain/operation.ts';
+import type { ProviderConfig } from '../../shared/providers/config.ts';
 import { Dispatcher, type DispatcherEvents } from './dispatcher.ts';
 import type { EngineDeps } from './engine-deps.ts';
 import { PermitStock } from './permit-stock.ts';
@@ -24,18 +26,34 @@ export class Accounts {
     this.#events = events;
   }
 
-  of(provider: string): Account {
-    let account = this.#accounts.get(provider);
+  of(name: string): Account {
+    let account = this.#accounts.get(name);
     if (!account) {
-      account = this.#create(provider);
-      this.#accounts.set(provider, account);
-      account.dispatcher.setConfig(this.#deps.findProvider(provider));
+      account = this.#create(name);
+      this.#accounts.set(name, account);
+      account.dispatcher.setConfig(this.#configOf(name));
     }
     return account;
   }
 
-  dispatcherOf(provider: string): Dispatcher {
-    return this.of(provider).dispatcher;
+  dispatcherOf(account: string): Dispatcher {
+    return this.of(account).dispatcher;
+  }
+
+  /** Whose limits and credentials the calls of a tenant's queue use. */
+  nameFor({ provider, tenant }: { provider: string; tenant: string }): string {
+    return this.#deps.accountOf(provider, tenant);
+  }
+
+  isUnknown(provider: string): boolean {
+    return this.dispatcherOf(provider).config === undefined;
+  }
+
+  /** Accounts are named like queues; that of a tenant who has none of its own any more has no configuration. */
+  #configOf(account: string): ProviderConfig | undefined {
+    const { provider, tenant } = parseQueueName(account);
+    const config = account === provider ? this.#deps.findProvider(provider) : this.#deps.findProvider(provider, tenant);
+    return config?.account === account ? config : undefined;
   }
 
   /** What a provider's present configuration is to the one followed so far; `another`: it was deleted and registered again unseen. */
@@ -47,8 +65,10 @@ export class Accounts {
     return config !== before && config.version <= before.version ? 'another' : 'same';
   }
 
+  /** Also those of its tenants. */
   follow(provider: string): void {
-    this.#accounts.get(provider)?.dispatcher.setConfig(this.#deps.findProvider(provider));
+    for (const [name, { dispatcher }] of this.#accounts)
+      if (parseQueueName(name).provider === provider) dispatcher.setConfig(this.#configOf(name));
   }
 
   /** Lets go of lanes whose shard or provider is gone. */
@@ -57,26 +77,33 @@ export class Accounts {
   }
 
   /** The account's permits are void: a pause or a breaker, somewhere in the fleet. */
-  gateChanged(provider: string): void {
-    this.#accounts.get(provider)?.stock.revoke();
+  gateChanged(account: string): void {
+    this.#accounts.get(account)?.stock.revoke();
   }
 
+  /** By provider. */
   get callsInFlight(): ReadonlyMap<string, number> {
-    return new Map([...this.#accounts].map(([name, { dispatcher }]) => [name, dispatcher.inFlight]));
+    const calls = new Map<string, number>();
+    for (const [name, { dispatcher }] of this.#accounts) {
+      const { provider } = parseQueueName(name);
+      calls.set(provider, (calls.get(provider) ?? 0) + dispatcher.inFlight);
+    }
+    return calls;
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#accounts.values()].map(({ dispatcher }) => dispatcher.close()));
   }
 
-  #create(provider: string): Account {
+  #create(name: string): Account {
+    const { provider } = parseQueueName(name);
     const { gate, limits, now, telemetry, learnRedisNow, createAdapter, canKeepAdapter } = this.#deps;
     const stock = new PermitStock(unconfigured, {
       gate,
-      account: provider,
+      account: name,
       holdTtlMs: limits.leaseTtlMs,
       now,
-      onChange: () => this.#accounts.get(provider)?.dispatcher.pump(),
+      onChange: () => this.#accounts.get(name)?.dispatcher.pump(),
       onGrant: (grant, asked) => {
         learnRedisNow(grant.nowMs);
         telemetry.granted(provider, grant, asked);
@@ -85,6 +112,7 @@ export class Accounts {
     });
     const dispatcher = new Dispatcher({
       ...this.#events,
+      account: name,
       createAdapter,
       canKeepAdapter,
       stock,

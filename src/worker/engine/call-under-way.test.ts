@@ -1,15 +1,25 @@
 import { expect, test } from 'vitest';
 import { aLane, anOperation, aQueue, aShard } from '../../../test/support/lanes.ts';
-import { CallUnderWay } from './call-under-way.ts';
+import { CallUnderWay, type Permit } from './call-under-way.ts';
 import type { Lane } from './lane.ts';
 
 const prepared = { call: {} as never, body: undefined };
 
 function aCall(lanes: readonly Lane[], { until = 100, now = 0 } = {}) {
   const clock = { now };
+  const further: Permit[] = [];
   const parts = lanes.map((lane) => ({ lane, length: 1, prepared }));
-  const call = new CallUnderWay(parts, { from: 0, until }, { now: () => clock.now, startMarginMs: 20 });
-  return { call, clock };
+  const call = new CallUnderWay(
+    parts,
+    { from: 0, until },
+    {
+      account: 'crm',
+      now: () => clock.now,
+      startMarginMs: 20,
+      awaitPermit: async () => further.shift(),
+    },
+  );
+  return { call, clock, further };
 }
 
 const laneOf = (shard = aShard({ leaseEndsAt: 1_000 })) => aLane([anOperation(1)], { queue: aQueue('crm', shard) });
@@ -51,4 +61,27 @@ test('a batch starts only if the leases of all its lanes last', () => {
   expect(call.mayStart()).toBe(true);
   clock.now = 31;
   expect(call.mayStart()).toBe(false);
+});
+
+test('a further request has a permit of its own, and goes even while its shard is handed over, but not once that is gone', async () => {
+  const lane = laneOf();
+  const { call, clock, further } = aCall([lane]);
+  further.push({ from: 150, until: 200 }, { from: 150, until: 200 });
+  const guard = await call.nextRequest();
+  clock.now = 200;
+  lane.queue.shard.isDraining = true;
+  expect([call.mayStart(), guard?.mayStart()]).toEqual([false, true]);
+  clock.now = 201;
+  expect(guard?.mayStart()).toBe(false);
+  clock.now = 190;
+  lane.queue.shard.isGone = true;
+  expect((await call.nextRequest())?.mayStart()).toBe(false);
+});
+
+test('there is no further request where no permit will come, nor once the call has ended', async () => {
+  const { call, further } = aCall([laneOf()]);
+  expect(await call.nextRequest()).toBeUndefined();
+  further.push({ from: 0, until: 100 });
+  call.hasEnded = true;
+  expect(await call.nextRequest()).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 /** One call to a provider, from its permit to its end: whose lanes it carries, and until when it may start. */
-import type { CallGuard, InFlight, PreparedCall } from '../providers/provider.ts';
+import type { CallGuard, InFlight, PreparedCall, SendGuard } from '../providers/provider.ts';
 import type { Lane } from './lane.ts';
 
 export interface Permit {
@@ -15,30 +15,54 @@ export interface Part {
   readonly prepared: PreparedCall;
 }
 
-export class CallUnderWay implements CallGuard {
+export interface CallOptions {
+  /** Whose permits it uses. */
+  readonly account: string;
+  now(): number;
+  readonly startMarginMs: number;
+  /** Resolves with a permit for a further request of the call; undefined where there will be none. */
+  awaitPermit(call: CallUnderWay): Promise<Permit | undefined>;
+}
+
+export class CallUnderWay implements SendGuard {
   readonly parts: readonly Part[];
   readonly permit: Permit;
-  readonly #now: () => number;
-  readonly #startMarginMs: number;
+  readonly #options: CallOptions;
   startedAt = 0;
   hasEnded = false;
   inFlight: InFlight | undefined;
 
-  constructor(parts: readonly Part[], permit: Permit, options: { now: () => number; startMarginMs: number }) {
+  constructor(parts: readonly Part[], permit: Permit, options: CallOptions) {
     this.parts = parts;
     this.permit = permit;
-    this.#now = options.now;
-    this.#startMarginMs = options.startMarginMs;
+    this.#options = options;
+  }
+
+  get account(): string {
+    return this.#options.account;
   }
 
   /** Asked right before the first byte is written, which may be long after the call was handed over: connecting takes time, and so does a frozen process. */
   mayStart(): boolean {
-    const now = this.#now();
+    const now = this.#options.now();
     if (now > this.permit.until) return false;
-    for (const { lane } of this.parts) {
-      if (!lane.queue.isOpen || now > lane.queue.shard.leaseEndsAt - this.#startMarginMs) return false;
-    }
+    for (const { lane } of this.parts) if (!lane.queue.isOpen || this.#isTooLate(lane, now)) return false;
     this.startedAt = now;
     return true;
+  }
+
+  /** A call that has begun is finished even while its shard is being handed over: the handing over waits for it. */
+  async nextRequest(): Promise<CallGuard | undefined> {
+    const permit = this.hasEnded ? undefined : await this.#options.awaitPermit(this);
+    return permit && { mayStart: () => this.#mayGoOn(permit) };
+  }
+
+  #mayGoOn(permit: Permit): boolean {
+    const now = this.#options.now();
+    return !this.hasEnded && now <= permit.until && !this.parts.some(({ lane }) => lane.queue.isGone || this.#isTooLate(lane, now));
+  }
+
+  #isTooLate(lane: Lane, now: number): boolean {
+    return now > lane.queue.shard.leaseEndsAt - this.#options.startMarginMs;
   }
 }

@@ -18,8 +18,8 @@ export interface ClaimerDeps {
   readonly maxWindow: number;
   readonly maxBytes: number;
   heldBytes(): number;
-  /** Whether the provider's calls could do with more lanes than are ready: only then a window grows. */
-  isShortOfLanes(provider: string): boolean;
+  /** Whether the account's calls could do with more lanes than are ready: only then a window grows. */
+  isShortOfLanes(account: string): boolean;
   onClaimed(queue: QueueState, claimed: Extract<Claimed, { status: 'read' }>): void;
   onLost(queue: QueueState): void;
   /** The answer was lost: entries may be pending that nobody here knows of. */
@@ -94,7 +94,7 @@ export class Claimer {
     if (claimed.status === 'lost') return this.#deps.onLost(queue);
     // A bell comes over another connection, and may have overtaken the answer.
     if (claimed.isDrained) queue.hasUnread = queue.hasRung;
-    else if (count * 2 >= queue.window && this.#deps.isShortOfLanes(queue.provider))
+    else if (count * 2 >= queue.window && this.#deps.isShortOfLanes(queue.account))
       queue.window = Math.min(queue.window * 2, Math.max(minWindow, this.#deps.maxWindow));
     this.#deps.onClaimed(queue, claimed);
     this.ask(queue);

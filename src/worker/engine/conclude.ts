@@ -85,7 +85,10 @@ export function concludeFailed(group: Group, error: ProviderError, circumstances
     held.isMarked = false;
     held.hasCrashed = false;
     held.hasTrial = true;
-    retries.push({ entry: held, trial: { attempts: held.attempts, dueAtMs: 0, error: held.lastError, startedIn: 0, sealedTo } });
+    // A refusal before the call says nothing of earlier attempts.
+    held.isInDoubt = wasCalled ? error.kind === 'ambiguous' || error.isInDoubt === true : held.isInDoubt;
+    const { attempts, lastError, isInDoubt } = held;
+    retries.push({ entry: held, trial: { attempts, dueAtMs: 0, error: lastError, startedIn: 0, sealedTo, isInDoubt } });
   }
   const due = retries.map(({ entry, trial }) => ({ entry, trial: { ...trial, dueAtMs: Math.round(nowMs + delayMs) } }));
   return {

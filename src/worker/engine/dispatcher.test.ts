@@ -3,7 +3,7 @@ import { providerConfig } from '../../../test/support/engine.ts';
 import { aLane, anOperation, appliedAt, aQueue, aShard } from '../../../test/support/lanes.ts';
 import { createPlayedGate } from '../../../test/support/played-gate.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
-import type { Call, CallGuard, CallOutcome, ProviderAdapter } from '../providers/provider.ts';
+import type { Call, CallOutcome, ProviderAdapter, SendGuard } from '../providers/provider.ts';
 import { Dispatcher, type DispatcherDeps } from './dispatcher.ts';
 import type { Held, Lane } from './lane.ts';
 import { PermitStock } from './permit-stock.ts';
@@ -17,7 +17,7 @@ afterEach(() => {
 
 interface Sent {
   readonly calls: readonly Call[];
-  readonly guard: CallGuard;
+  readonly guard: SendGuard;
   end(outcomes?: readonly CallOutcome[]): void;
 }
 
@@ -29,7 +29,7 @@ function recordingAdapter(sent: Sent[], part: Partial<ProviderAdapter> = {}): Pr
     closed: 0,
     canShareBatch: () => true,
     prepare: (call: Call) => ({ status: 'prepared' as const, prepared: { call, body: undefined } }),
-    send(prepared: readonly { call: Call }[], guard: CallGuard, done: (outcomes: readonly CallOutcome[]) => void) {
+    send(prepared: readonly { call: Call }[], guard: SendGuard, done: (outcomes: readonly CallOutcome[]) => void) {
       const calls = prepared.map(({ call }) => call);
       sent.push({ calls, guard, end: (outcomes = calls.map(() => ({ status: 'accepted' as const }))) => done(outcomes) });
       return { abort: () => {} };
@@ -72,6 +72,7 @@ function start(part: Part = {}) {
     },
   });
   const dispatcher: Dispatcher = new Dispatcher({
+    account: 'crm',
     onRefused: (lane, length, error) => void events.push(`refused ${rank(lane)} x${length} ${error.code}`),
     onTooLate: (lane) => void events.push(`too late ${rank(lane)}`),
     onStale: (lane) => void events.push(`stale ${rank(lane)}`),
@@ -117,6 +118,45 @@ async function enterAll(dispatcher: Dispatcher, all: readonly Lane[]): Promise<v
   dispatcher.pump();
   await vi.advanceTimersByTimeAsync(0);
 }
+
+describe('further requests of a call', () => {
+  test('have permits of their own, before calls that have not begun, and take no second slot', async () => {
+    const { dispatcher, gate, sent } = start({ slots: 1, config: { maxConcurrency: 1 } });
+    await enterAll(dispatcher, lanes(2));
+    const granted = gate.requests.reduce((sum, { want }) => sum + want, 0);
+    const next = sent[0]?.guard.nextRequest();
+    await vi.advanceTimersByTimeAsync(300);
+    expect((await next)?.mayStart()).toBe(true);
+    expect(ranksOf(sent)).toEqual([[1]]);
+    expect(gate.requests.reduce((sum, { want }) => sum + want, 0)).toBeGreaterThan(granted);
+    sent[0]?.end();
+    await vi.advanceTimersByTimeAsync(300);
+    expect(ranksOf(sent)).toEqual([[1], [2]]);
+  });
+
+  test('that wait when the call ends, or the dispatcher is closed, are told that there is no permit', async () => {
+    const { dispatcher, gate, sent } = start({ slots: 2, config: { maxConcurrency: 2 } });
+    await enterAll(dispatcher, lanes(2));
+    gate.slots = 0;
+    await vi.advanceTimersByTimeAsync(20_000);
+    const [first, second] = [sent[0]?.guard.nextRequest(), sent[1]?.guard.nextRequest()];
+    sent[0]?.end();
+    expect(await first).toBeUndefined();
+    await dispatcher.close();
+    expect(await second).toBeUndefined();
+  });
+});
+
+test('lanes of a queue that came to another account are handed back, in halves and out of them', async () => {
+  const { dispatcher, sent } = start({ slots: 0, adapter: { maxBatch: 2 } });
+  const queue = aQueue('crm:own');
+  const [staying, leaving] = [lanes(2), lanes(4, queue)];
+  await enterAll(dispatcher, [...staying, ...leaving.slice(0, 2)]);
+  dispatcher.enterHalves(leaving.slice(2));
+  expect(new Set(dispatcher.withdraw(queue))).toEqual(new Set(leaving));
+  expect(dispatcher.withdraw(queue)).toEqual([]);
+  expect(sent).toEqual([]);
+});
 
 describe('calls', () => {
   test('as many at once as there are slots, the next when one has ended', async () => {
@@ -242,7 +282,7 @@ describe('batches', () => {
     expect(gate.requests[0]?.want).toBe(4);
   });
 
-  test('calls that may not share one go one after another, and lose no place', async () => {
+  test('calls that may not share one are passed over, and are the next then', async () => {
     const { dispatcher, sent } = start({ adapter: { maxBatch: 3, canShareBatch: (a, b) => a.kind === b.kind } });
     const queue = aQueue();
     const all = (['update', 'delete', 'update'] as const).map((kind, i) =>
@@ -250,7 +290,28 @@ describe('batches', () => {
     );
     await enterAll(dispatcher, all);
     await vi.advanceTimersByTimeAsync(25);
-    expect(ranksOf(sent)).toEqual([[1], [2], [3]]);
+    expect(ranksOf(sent)).toEqual([[1, 3], [2]]);
+  });
+
+  const bulk = { maxBatch: 2, bulk: { minRecords: 4, maxRecords: 6, takes: () => true } };
+
+  test('a backlog goes in bulk, and what is less than one in batches', async () => {
+    const { dispatcher, sent } = start({ adapter: bulk });
+    await enterAll(dispatcher, lanes(9));
+    await vi.advanceTimersByTimeAsync(25);
+    expect(ranksOf(sent)).toEqual([[1, 2, 3, 4, 5, 6], [7, 8], [9]]);
+  });
+
+  test('a backlog of other sorts is none: those that can share a call go as a batch, the rest keep their places', async () => {
+    const { dispatcher, sent } = start({ adapter: { ...bulk, canShareBatch: (a, b) => a.kind === b.kind } });
+    const queue = aQueue();
+    const kinds = ['update', 'update', 'update', 'delete', 'delete'] as const;
+    await enterAll(
+      dispatcher,
+      kinds.map((kind, i) => aLane([anOperation(i + 1, { kind })], { queue, digest: String(i) })),
+    );
+    await vi.advanceTimersByTimeAsync(25);
+    expect(ranksOf(sent)).toEqual([[1, 2], [3], [4, 5]]);
   });
 
   test('one that was refused whole goes again in two halves, nothing joining them', async () => {

@@ -8,11 +8,12 @@ import { kindOf, mergeData } from '../../shared/domain/fold.ts';
 import { formatOperationId } from '../../shared/domain/operation.ts';
 import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
-import type { Call, CallOutcome, ProviderAdapter } from '../providers/provider.ts';
-import { CallUnderWay, type Part, type Permit } from './call-under-way.ts';
+import type { BulkPolicy, Call, CallOutcome, ProviderAdapter } from '../providers/provider.ts';
+import { type CallOptions, CallUnderWay, type Part, type Permit } from './call-under-way.ts';
 import type { Held, Lane } from './lane.ts';
 import type { PermitStock } from './permit-stock.ts';
 import { ReadyLanes } from './ready-lanes.ts';
+import type { QueueState } from './shard-state.ts';
 import { SingleFile } from './single-file.ts';
 
 /** What a dispatcher tells. */
@@ -33,6 +34,7 @@ export interface DispatcherEvents {
 }
 
 export interface DispatcherDeps extends DispatcherEvents {
+  readonly account: string;
   /** Undefined for a kind that this worker does not know: its lanes wait for one that does. */
   createAdapter(config: ProviderConfig): ProviderAdapter | undefined;
   /** Whether the adapter of one configuration serves the other, too: then its connections are kept. */
@@ -67,10 +69,15 @@ export class Dispatcher {
   readonly #marks: Promise<void>[] = [];
   /** Calls whose lanes are being written down: each has a permit and a slot, so that no more are written down than can be called. */
   #marking = 0;
+  /** Calls that wait for the permit of a further request. Their slots are their own, but not in use meanwhile. */
+  #pausing: { readonly call: CallUnderWay; readonly resolve: (permit: Permit | undefined) => void }[] = [];
+  readonly #callOptions: CallOptions;
   inFlight = 0;
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps;
+    const { account, now, startMarginMs } = deps;
+    this.#callOptions = { account, now, startMarginMs, awaitPermit: (call) => this.#awaitPermit(call) };
   }
 
   get config(): ProviderConfig | undefined {
@@ -136,6 +143,19 @@ export class Dispatcher {
     for (const half of [lanes.slice(0, middle), lanes.slice(middle)]) if (half.length > 0) this.#halves.push([...half]);
   }
 
+  /** Takes out and returns the lanes of a queue that wait here. */
+  withdraw(queue: QueueState): Lane[] {
+    const waiting = this.#suspects.withdraw(queue);
+    const isOther = (lane: Lane) => {
+      if (lane.queue === queue) waiting.push(lane);
+      return lane.queue !== queue;
+    };
+    this.#ready.prune(isOther);
+    const halves = this.#halves.splice(0).map((half) => half.filter(isOther));
+    this.#halves.push(...halves.filter(({ length }) => length > 0));
+    return waiting;
+  }
+
   /** Lets go of lanes whose shard or provider is gone. */
   prune(): void {
     this.#ready.prune();
@@ -152,22 +172,41 @@ export class Dispatcher {
       const { stock } = this.#deps;
       const suspect = this.#suspects.next();
       if (suspect) this.#ready.pushFirst(suspect);
+      while (this.#pausing.length > 0) {
+        const permit = stock.take(this.#active);
+        if (!permit) break;
+        this.#pausing.shift()?.resolve(permit);
+      }
       while (this.#isCallable()) {
-        const permit = stock.take(this.inFlight + this.#marking);
+        const permit = stock.take(this.#active);
         if (!permit) break;
         if (!this.#startNext(permit)) {
           stock.putBack(permit);
           break;
         }
       }
-      stock.refill({ ready: this.#isCallable() ? this.#readyCalls() : 0, inFlight: this.inFlight + this.#marking });
+      stock.refill({ ready: this.#pausing.length + (this.#isCallable() ? this.#readyCalls() : 0), inFlight: this.#active });
     } finally {
       this.#isPumping = false;
     }
   }
 
+  /** Calls that have, or are about to have, a request at the provider. */
+  get #active(): number {
+    return this.inFlight + this.#marking - this.#pausing.length;
+  }
+
+  #awaitPermit(call: CallUnderWay): Promise<Permit | undefined> {
+    return new Promise((resolve) => {
+      if (this.#isClosed || call.hasEnded) return resolve(undefined);
+      this.#pausing.push({ call, resolve });
+      this.pump();
+    });
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const { resolve } of this.#pausing.splice(0)) resolve(undefined);
     clearTimeout(this.#batchTimer);
     const adapters = [...this.#retired, ...(this.#adapter ? [this.#adapter] : [])];
     await Promise.all(adapters.map(({ adapter }) => adapter.close().catch((error) => this.#deps.onAdapterFault(error))));
@@ -218,8 +257,30 @@ export class Dispatcher {
   }
 
   #fillBatch(adapter: ProviderAdapter): Part[] {
-    const parts: Part[] = [];
-    while (parts.length + this.#marks.length < adapter.maxBatch) {
+    const { maxBatch, bulk } = adapter;
+    const parts = this.#fill(adapter, []);
+    const first = parts[0];
+    if (!bulk || parts.length < maxBatch || !first || parts.length + this.#ready.size < bulk.minRecords) return parts;
+    if (!this.#takesBulk(bulk, first)) return parts;
+    this.#fill(adapter, parts, bulk.maxRecords);
+    // Too many of them were of other sorts.
+    if (parts.length < bulk.minRecords) for (const { lane } of parts.splice(maxBatch).reverse()) this.#ready.pushFirst(lane);
+    return parts;
+  }
+
+  #takesBulk(bulk: BulkPolicy, first: Part): boolean {
+    try {
+      return bulk.takes(first.prepared.call);
+    } catch (error) {
+      this.#deps.onAdapterFault(error);
+      return false;
+    }
+  }
+
+  /** Lanes that cannot share the batch keep their places; only so many are looked at that a mixed backlog costs little. */
+  #fill(adapter: ProviderAdapter, parts: Part[], size = adapter.maxBatch): Part[] {
+    const aside: Lane[] = [];
+    while (parts.length + this.#marks.length < size && aside.length < adapter.maxBatch) {
       const lane = this.#ready.shift();
       if (!lane) break;
       const part = this.#prepare(lane);
@@ -227,12 +288,13 @@ export class Dispatcher {
       const first = parts[0];
       const isSuspect = this.#suspects.isFirst(lane);
       if (first && (isSuspect || !this.#canShareBatch(adapter, first, part))) {
-        this.#ready.pushFirst(lane);
-        break;
+        aside.push(lane);
+        continue;
       }
       parts.push(part);
       if (isSuspect) break;
     }
+    for (const lane of aside.reverse()) this.#ready.pushFirst(lane);
     return parts;
   }
 
@@ -282,7 +344,7 @@ export class Dispatcher {
   }
 
   #send(adapter: Adapter, parts: Part[], permit: Permit): void {
-    const call = new CallUnderWay(parts, permit, this.#deps);
+    const call = new CallUnderWay(parts, permit, this.#callOptions);
     for (const { lane } of parts) {
       lane.state = 'in_flight';
       lane.queue.shard.calls.add(call);
@@ -293,7 +355,10 @@ export class Dispatcher {
       call.inFlight = adapter.adapter.send(
         parts.map(({ prepared }) => prepared),
         call,
-        (outcomes) => this.#end(adapter, call, (ended) => this.#deps.onEnd(ended, outcomes)),
+        (outcomes, budgets) => {
+          if (budgets) this.#deps.stock.observe(budgets, call.startedAt);
+          this.#end(adapter, call, (ended) => this.#deps.onEnd(ended, outcomes));
+        },
       );
     } catch (error) {
       this.#end(adapter, call, () => this.#faultAll(call, error));
@@ -303,6 +368,7 @@ export class Dispatcher {
   #end(adapter: Adapter, call: CallUnderWay, conclude: (call: CallUnderWay) => void): void {
     if (call.hasEnded) return;
     call.hasEnded = true;
+    if (this.#pausing.length > 0) this.#stopPausing(call);
     this.inFlight--;
     adapter.calls--;
     if (adapter.calls === 0 && adapter !== this.#adapter) this.#retire(adapter);
@@ -313,6 +379,12 @@ export class Dispatcher {
       this.#faultAll(call, error);
     }
     this.pump();
+  }
+
+  #stopPausing(call: CallUnderWay): void {
+    const ended = this.#pausing.filter((pausing) => pausing.call === call);
+    this.#pausing = this.#pausing.filter((pausing) => pausing.call !== call);
+    for (const { resolve } of ended) resolve(undefined);
   }
 
   #faultAll(call: CallUnderWay, error: unknown): void {
@@ -340,7 +412,9 @@ function makeCall(lane: Lane, members: readonly Held[], { conflict }: ProviderCo
         : members.length > 1
           ? mergeData(members.map((held) => held.dataJson))
           : standingData(head, lane, conflict),
-    providerRecordId: applied?.providerRecordId,
+    // What was deleted there has another id when it is made again.
+    providerRecordId: applied?.isDeleted && kind !== 'delete' ? undefined : applied?.providerRecordId,
+    isInDoubt: members.some((held) => held.isInDoubt),
   };
 }
 

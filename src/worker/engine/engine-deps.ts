@@ -31,7 +31,10 @@ export interface EngineDeps {
   readonly settle: Settle;
   readonly gate: Gate;
   readonly telemetry: Telemetry;
-  findProvider(name: string): ProviderConfig | undefined;
+  /** The configuration that a tenant's operations follow; without a tenant, the provider's own. */
+  findProvider(name: string, tenant?: string): ProviderConfig | undefined;
+  /** Whose limits and credentials a tenant's operations use; known also where the configuration of the tenant's own account cannot be read. */
+  accountOf(provider: string, tenant: string): string;
   /** Undefined for a kind that this worker does not know. */
   createAdapter(config: ProviderConfig): ProviderAdapter | undefined;
   canKeepAdapter(before: ProviderConfig, after: ProviderConfig): boolean;

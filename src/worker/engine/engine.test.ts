@@ -62,6 +62,7 @@ function start(part: { pending?: readonly TakenEntry[]; deps?: Partial<EngineDep
       fault: (_kind, error) => void faults.push(error),
     },
     findProvider: (name) => configs.get(name),
+    accountOf: (name) => name,
     createAdapter: () =>
       playedAdapter((batch) => {
         for (const { recordId } of batch) calls.push(recordId);

@@ -146,7 +146,22 @@ export class Engine {
       this.#accounts.prune();
     }
     this.#accounts.follow(name);
+    this.#moveLanes(name);
     if (change === 'new' || change === 'another') for (const state of shards) void this.#intake.openUnknownQueues(state, name);
+  }
+
+  /** Tenants get accounts of their own, and lose them: what waits at the former account goes on at the present one. */
+  #moveLanes(provider: string): void {
+    for (const { queues } of this.#shards.values()) {
+      for (const queue of queues.values()) {
+        const account = queue.provider === provider ? this.#accounts.nameFor(queue) : queue.account;
+        if (account === queue.account) continue;
+        const waiting = this.#accounts.dispatcherOf(queue.account).withdraw(queue);
+        queue.account = account;
+        for (const lane of waiting) this.#runner.goOn(lane);
+        this.#runner.pump(account);
+      }
+    }
   }
 
   /** The account's permits are void: a pause or a breaker, somewhere in the fleet. */
@@ -195,7 +210,7 @@ export class Engine {
       maxWindow: limits.window,
       maxBytes: limits.windowBytes,
       heldBytes: () => this.#ledger.bytes,
-      isShortOfLanes: (provider) => this.#accounts.dispatcherOf(provider).isShortOfLanes,
+      isShortOfLanes: (account) => this.#accounts.dispatcherOf(account).isShortOfLanes,
       onClaimed: (queue, claimed) => void this.#intake.takeClaimed(queue, claimed),
       onLost: (queue) => this.#lost(queue.shard),
       onUncertain: (queue) => this.#after(retryMs, () => void this.#intake.openQueue(queue, false)),

@@ -46,7 +46,7 @@ export class Intake {
     try {
       for (const name of await this.#deps.reader.queuesOf(state.shard)) {
         if (parseQueueName(name).provider !== provider) continue;
-        if (!state.isOpen || this.#deps.accounts.dispatcherOf(provider).config === undefined) return;
+        if (!state.isOpen || this.#deps.accounts.isUnknown(provider)) return;
         const known = state.queues.get(name);
         if (known && !known.isDropped) continue;
         if (known && this.#isBusy(known)) isBusy = true;
@@ -61,6 +61,7 @@ export class Intake {
 
   addQueue(state: ShardState, name: string): QueueState {
     const queue = new QueueState(state, name);
+    queue.account = this.#deps.accounts.nameFor(queue);
     state.queues.set(name, queue);
     return queue;
   }
@@ -88,7 +89,7 @@ export class Intake {
       queue.isTakingOver = false;
       queue.hasUnread = true;
       this.#deps.claimer.ask(queue);
-      this.#deps.runner.pump(queue.provider);
+      this.#deps.runner.pump(queue.account);
     } catch (error) {
       this.#reopenLater(queue, hasOwnerDied, error);
     }
@@ -107,7 +108,7 @@ export class Intake {
         queue.isTakingOver = false;
         this.#deps.claimer.ask(queue);
       }
-      this.#deps.runner.pump(queue.provider);
+      this.#deps.runner.pump(queue.account);
     } catch (error) {
       this.#reopenLater(queue, false, error);
     }
@@ -184,6 +185,7 @@ export class Intake {
         dueAtMs: 0,
         isSuspect: false,
         isMarked: false,
+        isInDoubt: false,
         hasCrashed: false,
         hasTrial: false,
         faults: 0,
@@ -199,6 +201,7 @@ export class Intake {
 
 function remember(held: Held, lane: Lane, { trial, deliveries, hasOwnerDied }: Taken): void {
   held.isSuspect = deliveries > 1;
+  held.isInDoubt = (held.isSuspect && hasOwnerDied) || trial?.isInDoubt === true;
   if (!trial) return;
   held.hasTrial = true;
   held.hasCrashed = trial.startedIn !== 0 && hasOwnerDied;

@@ -53,9 +53,10 @@ function start(part: { config?: ProviderConfig | undefined; mark?: () => Promise
     onLost: () => void lost.push('lost'),
   };
   const runner = new LaneRunner(deps as unknown as LaneRunnerDeps);
+  const callOptions = { account: 'crm', now: Date.now, startMarginMs: 0, awaitPermit: async () => undefined };
   const end = (lane: Lane, outcome: CallOutcome, length = 1) => {
     lane.state = 'in_flight';
-    const call = new CallUnderWay([{ lane, length, prepared: {} as never }], { from: 0, until: 0 }, { now: Date.now, startMarginMs: 0 });
+    const call = new CallUnderWay([{ lane, length, prepared: {} as never }], { from: 0, until: 0 }, callOptions);
     runner.end(call, [outcome]);
   };
   return { runner, dispatcher, deps, entered, written, pauses, reports, lost, telemetry, end };

@@ -52,16 +52,16 @@ export class LaneRunner {
     this.#deps = deps;
   }
 
-  /** Starts what can be started at the provider. */
-  pump(provider: string): void {
-    this.#deps.accounts.dispatcherOf(provider).pump();
+  /** Starts what can be started. */
+  pump(account: string): void {
+    this.#deps.accounts.dispatcherOf(account).pump();
   }
 
   /** What comes next for a lane that nothing is under way for. */
   goOn(lane: Lane): void {
     const { queue } = lane;
     if (!queue.isOpen) return;
-    const dispatcher = this.#deps.accounts.dispatcherOf(queue.provider);
+    const dispatcher = this.#deps.accounts.dispatcherOf(queue.account);
     const { config } = dispatcher;
     try {
       // Without a configuration nobody knows the mode: it is judged before the call.
@@ -103,7 +103,7 @@ export class LaneRunner {
       if (!lane.queue.isOpen) return;
       lane.state = 'idle';
       this.goOn(lane);
-      this.#deps.accounts.dispatcherOf(lane.queue.provider).pump();
+      this.#deps.accounts.dispatcherOf(lane.queue.account).pump();
     });
     this.#deps.claimer.ask(lane.queue);
   }
@@ -121,29 +121,36 @@ export class LaneRunner {
   #continue(lane: Lane): void {
     lane.state = 'idle';
     this.goOn(lane);
-    this.#deps.accounts.dispatcherOf(lane.queue.provider).pump();
+    this.#deps.accounts.dispatcherOf(lane.queue.account).pump();
   }
 
   end(call: CallUnderWay, outcomes: readonly CallOutcome[]): void {
-    const provider = (call.parts[0] as CallUnderWay['parts'][number]).lane.queue.provider;
-    this.#account(provider, call, outcomes);
+    this.#account(call, outcomes);
     const refused = outcomes[0];
     if (call.parts.length > 1 && refused?.status === 'failed' && refused.error.isWholeBatch) {
       const lanes = call.parts.map(({ lane }) => lane).filter((lane) => !lane.queue.shard.isGone);
-      this.#deps.accounts.dispatcherOf(provider).enterHalves(lanes);
+      this.#enterHalves(lanes);
       return;
     }
     for (const [i, { lane, length }] of call.parts.entries()) this.#endPart(lane, length, outcomes[i] as CallOutcome);
   }
 
+  /** Their tenants may have come to accounts of their own during the call. */
+  #enterHalves(lanes: readonly Lane[]): void {
+    for (const [account, ofAccount] of groupBy(lanes, ({ queue }) => queue.account))
+      this.#deps.accounts.dispatcherOf(account).enterHalves(ofAccount);
+  }
+
   /** Tells the gate and the metrics; once a call, however many operations it carried. */
-  #account(provider: string, call: CallUnderWay, outcomes: readonly CallOutcome[]): void {
+  #account(call: CallUnderWay, outcomes: readonly CallOutcome[]): void {
     const { telemetry, now } = this.#deps;
-    const { stock } = this.#deps.accounts.of(provider);
-    const first = outcomes.find(isThrottled) ?? (outcomes[0] as CallOutcome);
+    const { stock } = this.#deps.accounts.of(call.account);
+    const { provider } = (call.parts[0] as CallUnderWay['parts'][number]).lane.queue;
+    const first = outcomes.find(isThrottled) ?? outcomes.find(wasAnswered) ?? (outcomes[0] as CallOutcome);
     const label = first.status === 'failed' ? first.error.kind : first.status;
     if (first.status === 'unsent') {
-      stock.giveBack();
+      // Of several requests the first may have been made: its permit is spent.
+      if (call.startedAt === 0) stock.giveBack();
       telemetry.called(provider, label, 0);
       return;
     }
@@ -183,7 +190,7 @@ export class LaneRunner {
     lane.state = 'idle';
     if (!lane.queue.isOpen) return;
     lane.unsent++;
-    if (lane.unsent <= unsentAtOnce) this.#deps.accounts.dispatcherOf(lane.queue.provider).enter(lane, true);
+    if (lane.unsent <= unsentAtOnce) this.#deps.accounts.dispatcherOf(lane.queue.account).enter(lane, true);
     else this.backOff(lane, Math.min(maxUnsentDelayMs, unsentDelayMs * 2 ** Math.min(lane.unsent - unsentAtOnce, 10)));
   }
 
@@ -191,9 +198,10 @@ export class LaneRunner {
   #doubt(lane: Lane, length: number): void {
     for (const held of lane.waiting.slice(0, length)) {
       held.isSuspect = true;
+      held.isInDoubt = true;
       held.isMarked = false;
     }
-    this.#deps.accounts.dispatcherOf(lane.queue.provider).enter(lane, true);
+    this.#deps.accounts.dispatcherOf(lane.queue.account).enter(lane, true);
   }
 
   refuse(lane: Lane, length: number, error: ProviderError): void {
@@ -225,7 +233,7 @@ export class LaneRunner {
     if (delayMs === undefined) return this.#continue(lane);
     this.backOff(lane, delayMs);
     // Another may have waited for this end to be written.
-    this.pump(lane.queue.provider);
+    this.pump(lane.queue.account);
   }
 
   /** A bug of ours: nobody is charged, but an operation that meets it again and again is put aside. */
@@ -247,7 +255,14 @@ export class LaneRunner {
     const trials = new Map(
       members.map((held) => [
         `${held.ms}-${held.rank}`,
-        { attempts: held.attempts, dueAtMs: 0, error: held.lastError, startedIn: queue.shard.epoch, sealedTo } satisfies Trial,
+        {
+          attempts: held.attempts,
+          dueAtMs: 0,
+          error: held.lastError,
+          startedIn: queue.shard.epoch,
+          sealedTo,
+          isInDoubt: held.isInDoubt,
+        } satisfies Trial,
       ]),
     );
     try {
@@ -259,16 +274,16 @@ export class LaneRunner {
         held.hasTrial = true;
       }
       lane.sealedTo = Math.max(lane.sealedTo, sealedTo);
-      this.#deps.accounts.dispatcherOf(queue.provider).enter(lane, true);
+      this.#deps.accounts.dispatcherOf(queue.account).enter(lane, true);
     } catch (error) {
       this.#deps.telemetry.fault('redis', error, { queue: queue.name });
       if (!queue.isGone) this.backOff(lane, retryMs);
     }
-    this.#deps.accounts.dispatcherOf(queue.provider).pump();
+    this.#deps.accounts.dispatcherOf(queue.account).pump();
   }
 
   #circumstances(lane: Lane): Circumstances {
-    const config = this.#deps.accounts.dispatcherOf(lane.queue.provider).config;
+    const config = this.#deps.accounts.dispatcherOf(lane.queue.account).config;
     const mode: ConflictMode = config?.conflict ?? (lane.applied?.fields ? 'field' : 'record');
     return { mode, retry: config?.retry ?? patientRetry, nowMs: this.#deps.redisNow(), wasCalled: true, random: this.#deps.random };
   }
@@ -281,4 +296,15 @@ function exhausted({ lastError }: Held): ProviderError {
   return { kind: retryable ? 'transient' : 'invalid', code, message, ...(providerStatus === undefined ? {} : { providerStatus }) };
 }
 
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
+}
+
+const wasAnswered = (outcome: CallOutcome): boolean => outcome.status !== 'unsent';
 const isThrottled = (outcome: CallOutcome): boolean => outcome.status === 'failed' && outcome.error.kind === 'rate_limited';

@@ -35,6 +35,8 @@ export interface Held {
   /** A worker died holding it: before its next call, that is written down. */
   isSuspect: boolean;
   isMarked: boolean;
+  /** An attempt may have been carried out that nobody knows the end of. */
+  isInDoubt: boolean;
   /** A worker died during its call: this call may be the reason, so no other of that kind goes beside it. */
   hasCrashed: boolean;
   /** Redis has a trial of it. */

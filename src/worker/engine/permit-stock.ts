@@ -6,6 +6,7 @@
  * sees at the provider; never more calls than slots, and, while an answer is due, never more than were promised to be kept.
  */
 import type { AcquireRequest, GatePolicy, Grant, RefusalReason } from '../../shared/gate/acquire.ts';
+import type { BudgetReport } from '../../shared/gate/budgets.ts';
 import { useWithinMs } from '../../shared/gate/limits.ts';
 import type { Permit } from './call-under-way.ts';
 import { ClockBounds } from './clock-bounds.ts';
@@ -20,6 +21,8 @@ const reportAfterMs = 200;
 /** Slots that nobody else wants are given up without haste. */
 const idleAfterMs = { wanted: 50, unwanted: 1_000 };
 const retryAfterErrorMs = 250;
+/** The reason of a pause that the provider asked for by throttling. */
+export const throttledReason = 'rate_limited';
 /** All slots are others' for now. */
 const noSlotsRetryMs = 25;
 /** First ask, before any slots are held. */
@@ -48,6 +51,13 @@ export interface PermitStockDeps {
 
 interface StockedPermit extends Permit {
   readonly epoch: number;
+}
+
+interface Observed {
+  readonly budget: BudgetReport;
+  /** The worker's monotonic clock, milliseconds. */
+  readonly sentAt: number;
+  readonly answeredAt: number;
 }
 
 /** What the worker has to do for the account right now, in calls. */
@@ -81,6 +91,9 @@ export class PermitStock {
   #epoch = 0;
   #returned = 0;
   #pause: { ms: number; reason: string } | undefined;
+  #throttled = 0;
+  /** What the provider last said of each window, by its length. */
+  #budgets = new Map<number, Observed>();
   #lastAskAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -138,8 +151,29 @@ export class PermitStock {
 
   /** The provider asked for silence: tells the gate at once. */
   pause(ms: number, reason: string): void {
+    if (reason === throttledReason) this.#throttled++;
     if (!this.#pause || this.#pause.ms < ms) this.#pause = { ms, reason };
     this.revoke();
+  }
+
+  /** What the answers of a call said of the account's limits: told with the next question. Of several calls, the one sent last counts. */
+  observe(budgets: readonly BudgetReport[], sentAt: number): void {
+    const answeredAt = this.#deps.now();
+    for (const budget of budgets) {
+      const known = this.#budgets.get(budget.perMs);
+      if (!known || known.sentAt <= sentAt) this.#budgets.set(budget.perMs, { budget, sentAt, answeredAt });
+    }
+  }
+
+  #takeBudgets(): BudgetReport[] {
+    const now = this.#deps.now();
+    const reports = [...this.#budgets.values()].map(({ budget, sentAt, answeredAt }) => ({
+      ...budget,
+      sentMsAgo: now - sentAt,
+      answeredMsAgo: now - answeredAt,
+    }));
+    this.#budgets.clear();
+    return reports;
   }
 
   /** The account's calls must stop, or its limits changed: permits in hand are void. */
@@ -198,7 +232,7 @@ export class PermitStock {
   /** When the gate is to hear from this worker even if it wants nothing. */
   #reportAt({ ready, inFlight }: Demand): number {
     const isIdle = ready === 0 && inFlight === 0;
-    const hasNews = this.#succeeded + this.#failed + this.#returned > 0;
+    const hasNews = this.#succeeded + this.#failed + this.#returned + this.#budgets.size > 0;
     if (isIdle) {
       const afterMs = this.#failed > 0 ? Math.min(reportAfterMs, this.#idleAfterMs) : this.#idleAfterMs;
       return this.#slots > 0 || hasNews ? this.#lastAskAt + afterMs : Number.POSITIVE_INFINITY;
@@ -243,7 +277,10 @@ export class PermitStock {
       epoch: this.#epoch,
       returned: this.#returned,
       ...(this.#pause ? { pause: this.#pause } : {}),
+      ...(this.#throttled > 0 ? { throttled: this.#throttled } : {}),
+      ...(this.#budgets.size > 0 ? { budgets: this.#takeBudgets() } : {}),
     };
+    this.#throttled = 0;
     this.#succeeded = 0;
     this.#failed = 0;
     this.#returned = 0;
@@ -255,7 +292,8 @@ export class PermitStock {
    * The request may have been carried out: slots beyond those it promised to keep may be others' now, and permits it granted are lost, which
    * errs on the safe side. What was to be reported is told again; what came back is not, since told twice it would make room twice.
    */
-  #failedToAsk({ succeeded, failed, pause, keepSlots }: AcquireRequest): void {
+  #failedToAsk({ succeeded, failed, pause, keepSlots, throttled = 0 }: AcquireRequest): void {
+    this.#throttled += throttled;
     this.#succeeded += succeeded;
     this.#failed += failed;
     this.#returned = 0;

@@ -1,10 +1,19 @@
 /** Providers that pause, go, come back, change, hang or compete: each by itself. A real Redis, a played provider. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { allAre, allDone, create, pending, update, viewOf } from '../../../test/support/bench-facts.ts';
-import { accepted, type Bench, failed, providerConfig, startBench, type WorkerOptions } from '../../../test/support/engine.ts';
+import {
+  accepted,
+  type Bench,
+  failed,
+  playedAdapter,
+  providerConfig,
+  startBench,
+  type WorkerOptions,
+} from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { createPlayedProvider, type PlayedProvider } from '../../../test/support/played-provider.ts';
 import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import type { CallOutcome } from '../providers/provider.ts';
 
 let server: RedisServer;
 let bench: Bench;
@@ -71,6 +80,96 @@ describe('pausing', () => {
     await open(provider, { maxBatch: 2 });
     await Promise.all(['a', 'b'].map((recordId) => update(bench, recordId)));
     await eventually(async () => Number(await bench.redis.hget(bench.keys.gate('crm'), 'pause')) > 0, { intervalMs: 2 });
+  });
+});
+
+describe('tenants with accounts of their own', () => {
+  const own = (part = {}) => providerConfig({ account: 'crm:acme', baseUrl: 'http://acme', ...part });
+  /** Tells which account each call went to. */
+  async function openWith(provider: PlayedProvider, configs: WorkerOptions['configs']) {
+    const calls: string[] = [];
+    const worker = await open(provider, {
+      configs: configs ?? [],
+      createAdapter: (config) =>
+        playedAdapter((batch) => {
+          for (const { recordId } of batch) calls.push(`${recordId} at ${config.account}`);
+          return provider.answer(batch);
+        }),
+    });
+    return { worker, calls };
+  }
+  const submit = (recordId: string, tenant: string) => bench.send({ kind: 'update', recordId, tenant, dataJson: '{"a":1}' });
+
+  test('are called with their own configuration, the others with the provider’s', async () => {
+    const { calls } = await openWith(createPlayedProvider(), [providerConfig(), own()]);
+    await allAre(bench, 'succeeded', await Promise.all([submit('a', 'acme'), submit('b', 'other'), submit('c', 'default')]));
+    expect(calls.sort()).toEqual(['a at crm:acme', 'b at crm', 'c at crm']);
+  });
+
+  test('what waits at the provider’s account goes on at the tenant’s own once there is one, and back when it is gone', async () => {
+    const { worker, calls } = await openWith(createPlayedProvider(), [providerConfig({ isPaused: true })]);
+    const first = await submit('a', 'acme');
+    await pending(bench, 1);
+    await turns();
+    expect(calls).toEqual([]);
+    worker.configure('crm:acme', own());
+    await allAre(bench, 'succeeded', [first]);
+    worker.configure('crm:acme', own({ isPaused: true, version: 2 }));
+    const second = await submit('b', 'acme');
+    await pending(bench, 1);
+    await turns();
+    worker.configure('crm', providerConfig({ version: 2 }));
+    worker.configure('crm:acme', undefined);
+    await allAre(bench, 'succeeded', [second]);
+    expect(calls).toEqual(['a at crm:acme', 'b at crm']);
+  });
+
+  test('a pause of the one account does not stop the other', async () => {
+    let isThrottling = true;
+    const provider = createPlayedProvider({
+      answers: ({ recordId }) => (isThrottling && recordId === 'a' ? failed('rate_limited', { retryAfterMs: 60_000 }) : accepted),
+    });
+    await openWith(provider, [providerConfig(), own()]);
+    await submit('a', 'acme');
+    await eventually(async () => Number(await bench.redis.hget(bench.keys.gate('crm:acme'), 'pause')) > 0, { intervalMs: 2 });
+    isThrottling = false;
+    await allAre(bench, 'succeeded', [await submit('b', 'other')]);
+  });
+});
+
+describe('calls in doubt', () => {
+  test('say so until their end is known: after a lost answer, and after a death', async () => {
+    const doubts: boolean[] = [];
+    const answers: CallOutcome[] = [failed('ambiguous'), failed('transient', { isInDoubt: true }), failed('transient'), accepted];
+    const worker = await open(createPlayedProvider(), {
+      answer: ([call]) => {
+        doubts.push(call?.isInDoubt ?? false);
+        return [answers.shift() ?? accepted];
+      },
+    });
+    await allAre(bench, 'succeeded', [await update(bench, 'a')]);
+    expect(doubts).toEqual([false, true, true, false]);
+    let isCalled = false;
+    worker.crash();
+    await worker.expire();
+    const dying = bench.startWorker({
+      answer: () => {
+        isCalled = true;
+        return new Promise(() => {});
+      },
+    });
+    const id = await update(bench, 'b');
+    await eventually(() => isCalled, { intervalMs: 1 });
+    dying.crash();
+    await dying.expire();
+    bench.startWorker({
+      answer: ([call]) => {
+        doubts.push(call?.isInDoubt ?? false);
+        return [accepted];
+      },
+    });
+    await allAre(bench, 'succeeded', [id]);
+    expect(doubts.at(-1)).toBe(true);
   });
 });
 

@@ -23,10 +23,10 @@ export class ReadyLanes {
     this.size++;
   }
 
-  /** Lets go of lanes whose shard or provider is gone. */
-  prune(): void {
+  /** Lets go of lanes: by default of those whose shard or provider is gone. */
+  prune(isKept: (lane: Lane) => boolean = (lane) => !lane.queue.isGone): void {
     this.size = 0;
-    for (const fifo of this.#turns) this.size += fifo.keep((lane) => !lane.queue.isGone);
+    for (const fifo of this.#turns) this.size += fifo.keep(isKept);
   }
 
   /** The next lane, of the tenant whose turn it is. */

@@ -35,6 +35,8 @@ export class QueueState {
   readonly name: string;
   readonly provider: string;
   readonly tenant: string;
+  /** Whose limits and credentials its calls use: the provider's, or the tenant's own. */
+  account: string;
   /** By record digest. */
   readonly lanes = new Map<string, Lane>();
   /** Entries read and not final: rank to bytes. */
@@ -61,6 +63,7 @@ export class QueueState {
     const { provider, tenant } = parseQueueName(name);
     this.provider = provider;
     this.tenant = tenant;
+    this.account = provider;
   }
 
   /** Calls may start. */

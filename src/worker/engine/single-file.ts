@@ -5,6 +5,7 @@
  * with it.
  */
 import type { Lane } from './lane.ts';
+import type { QueueState } from './shard-state.ts';
 
 export class SingleFile {
   #first: Lane | undefined;
@@ -31,6 +32,13 @@ export class SingleFile {
     this.#waiting = this.#waiting.filter(({ queue }) => queue.isOpen);
     this.#first = this.#waiting.shift();
     return this.#first;
+  }
+
+  /** Takes out and returns the lanes of a queue that wait for their turn. */
+  withdraw(queue: QueueState): Lane[] {
+    const waiting = this.#waiting.filter((lane) => lane.queue === queue);
+    this.#waiting = this.#waiting.filter((lane) => lane.queue !== queue);
+    return waiting;
   }
 
   /** From the first lane's turn until the end of its call is written, or its shard is another's: a death before that charges it again. */
