@@ -3,17 +3,17 @@
 -- KEYS[1] hash: the account's state (state.lua). For limit i: KEYS[2i] list of its last starts (µs), KEYS[2i+1] hash sub-window -> starts.
 -- ARGV: 1 worker, 2 permits wanted, 3 horizon (ms), 4 slots kept, 5 slots wanted, 6 calls succeeded, 7 calls failed, 8 epoch of those
 --   calls or '', 9 pause (ms, 0 for none), 10 its reason, 11 permits returned, 12 max concurrency, 13 failure rate, 14 min calls,
---   15 breaker window (ms), 16 open for (ms), 17 life of a hold (ms), 18 channel, 19 account; then for each limit its length (ms),
---   requests, burst, margin (ms).
+--   15 breaker window (ms), 16 open for (ms), 17 life of a hold (ms), 18 channel, 19 account, 20 throttling answers,
+--   21 number of limits; then for each limit its length (ms), requests, burst, margin (ms); then for each budget what reports.lua says.
 -- Replies {word, now (µs), permits, retry in (µs, 0 for none), slots, fair share, breaker state, paused until (ms, 0 for not), epoch,
 --   start of each permit (µs after now; none where the account has no limits)}. Word: `granted` all of them, or why not: `rate`
 --   `quota` `paused` `breaker`. Publishes the account where calls must stop.
 -- Run twice, it spends the permits twice and counts the report twice, never grants the same room twice; `returned` alone must
 --   not be sent twice.
--- Cost: four commands without limits, four more for each; O(permits x limits), counts O(128) for each limit that has them.
+-- Cost: four commands without limits, four more for each; O(permits x limits), counts O(128) for each limit that has them. A budget
+--   reported costs O(log requests) reads of a list.
 
 local hour = 3600000000
-local probePoll = 1000000
 
 local state = readState(KEYS[1])
 local now = state.now
@@ -24,29 +24,22 @@ local request = {
 }
 local breaker = { failureRate = tonumber(ARGV[13]), minCalls = tonumber(ARGV[14]), window = ARGV[15] * 1000, openFor = ARGV[16] * 1000 }
 
-local function reportPause()
-  local pausedUntil = now + ARGV[9] * 1000
-  if pausedUntil <= now or pausedUntil <= number(state, 'pause') then return end
-  put(state, 'pause', pausedUntil)
-  put(state, 'reason', ARGV[10])
-  state.mustPublish = true
-end
+local limitsFrom, limitsEnd = 22, 21 + 4 * ARGV[21]
 
--- How many permits pause and breaker let through; why not all, and when to ask again.
-local function passable()
-  local pausedUntil, opensUntil, current = number(state, 'pause'), number(state, 'open'), breakerState(state)
-  if pausedUntil > now and (current ~= 'open' or pausedUntil >= opensUntil) then return 0, 'paused', pausedUntil end
-  if current == 'open' then return 0, 'breaker', opensUntil end
-  if current == 'closed' then return want end
-  local probeUntil = number(state, 'probeUntil')
-  if probeUntil > now then return 0, 'breaker', math.min(probeUntil, now + probePoll) end
-  return math.min(want, 1), 'breaker', now + probePoll
+local function shortestLimit()
+  local shortest
+  for from = limitsFrom, limitsEnd, 4 do shortest = math.min(shortest or math.huge, ARGV[from] * 1000) end
+  return shortest
 end
 
 local function readLimits()
   local limits = {}
-  for from = 20, #ARGV, 4 do limits[#limits + 1] = readLimit(state, #limits + 1, from) end
+  for from = limitsFrom, limitsEnd, 4 do limits[#limits + 1] = readLimit(state, #limits + 1, from) end
   return limits
+end
+
+local function refusalBy(window)
+  return window and window.per >= hour and 'quota' or 'rate'
 end
 
 local function writeState(limits, permits)
@@ -66,23 +59,33 @@ local function writeState(limits, permits)
   redis.call('PEXPIRE', KEYS[1], math.ceil((untilUs - now) / 1000))
 end
 
-reportPause()
+local shortest, throttled, hasReports = shortestLimit(), tonumber(ARGV[20]), #ARGV > limitsEnd
+readFactor(state, shortest)
+reportPause(state, ARGV[9] * 1000, ARGV[10])
+if throttled > 0 or state.fields.factor then reportThrottling(state, throttled, shortest) end
 reportCalls(state, breaker, request)
 local slots, fair = renewHold(state, request, tonumber(ARGV[12]))
-local allowed, refusal, retryAt = passable()
+local allowed, refusal, retryAt = passable(state, want)
 local isHalfOpen = breakerState(state) == 'half_open'
-local limits = (allowed > 0 or request.returned > 0) and readLimits() or {}
+local limits = (allowed > 0 or request.returned > 0 or hasReports) and readLimits() or {}
 for _, limit in ipairs(limits) do
   if limit.ids and request.returned > 0 then giveBack(limit, request.returned, now) end
 end
+useRoom(state, 0, request.returned)
+for from = limitsEnd + 1, #ARGV, 6 do reportBudget(state, limits, from) end
 
-local hasLimits = #ARGV >= 20
 local starts, permits = {}, allowed
-if hasLimits and allowed > 0 then
+if allowed > 0 and next(state.budgets) then
+  local tightest, again
+  permits, tightest, again = budgetBound(state, limits, allowed)
+  if tightest then refusal, retryAt = refusalBy(tightest), again end
+end
+if shortest and permits > 0 then
   local late, cause
-  starts, late, cause = grantStarts(state, limits, allowed, horizon)
+  starts, late, cause = grantStarts(state, limits, permits, horizon)
   permits = #starts
-  if late then refusal, retryAt = cause and cause.per >= hour and 'quota' or 'rate', late - horizon / 2 end
+  if late then refusal, retryAt = refusalBy(cause), late - horizon / 2 end
+  if late and cause and cause.effective < cause.requests then retryAt = math.min(retryAt, pollAt(state, cause.reducedAt)) end
 end
 if isHalfOpen and permits > 0 then
   put(state, 'probe', request.worker)
@@ -90,6 +93,12 @@ if isHalfOpen and permits > 0 then
 end
 
 for _, limit in ipairs(limits) do writeLimit(limit, starts, now) end
+useRoom(state, permits, 0)
+if not next(state.budgets) then
+  drop(state, 'recent')
+elseif permits > 0 and not longestList(limits) then
+  noteRecent(state, starts, permits)
+end
 writeState(limits, permits)
 if state.mustPublish then redis.call('PUBLISH', ARGV[18], ARGV[19]) end
 

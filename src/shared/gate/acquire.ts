@@ -7,11 +7,16 @@ import type { Keys } from '../redis/keys.ts';
 import { defineScript, unexpectedReply } from '../redis/script.ts';
 import acquireSource from './acquire.lua';
 import breakerSource from './breaker.lua';
+import budgetsSource from './budgets.lua';
+import { type BudgetReport, budgetArgs } from './budgets.ts';
 import countsSource from './counts.lua';
 import holdsSource from './holds.lua';
 import { gateKeys, limitArgs } from './limits.ts';
 import ratesSource from './rates.lua';
+import recentSource from './recent.lua';
+import reportsSource from './reports.lua';
 import stateSource from './state.lua';
+import throttlingSource from './throttling.lua';
 
 /** More permits in one call are not granted: the script would hold Redis for too long. */
 export const maxPermits = 512;
@@ -43,6 +48,10 @@ export interface AcquireRequest {
   readonly epoch?: number;
   /** The provider said Retry-After, or throttled: the whole account pauses for so long from now. */
   readonly pause?: { readonly ms: number; readonly reason: string };
+  /** Throttling answers since the last report; those of one pause, or of one second, cut the limits once. Telling it twice does no harm. */
+  readonly throttled?: number;
+  /** What answers since the last report said is left: the newest of each window is enough. May be told again, or not, after a lost reply. */
+  readonly budgets?: readonly BudgetReport[];
   /** Permits granted but never used, each told once and within 30 s of its start. Must not be sent again after a lost reply. */
   readonly returned: number;
 }
@@ -79,14 +88,30 @@ export interface GateDeps {
 }
 
 // It runs in a full Redis, too: permits are what empties it.
-const script = defineScript(
-  'gate.acquire',
-  ['#!lua flags=allow-oom', stateSource, breakerSource, holdsSource, countsSource, ratesSource, acquireSource].join('\n'),
-);
+const parts = [
+  stateSource,
+  throttlingSource,
+  breakerSource,
+  holdsSource,
+  budgetsSource,
+  countsSource,
+  ratesSource,
+  recentSource,
+  reportsSource,
+  acquireSource,
+];
+const script = defineScript('gate.acquire', ['#!lua flags=allow-oom', ...parts].join('\n'));
 
 /** Never waits: what cannot be granted within the horizon is refused with the time to ask again. Throws if Redis does not answer. */
 export async function acquire(deps: GateDeps, account: string, policy: GatePolicy, request: AcquireRequest): Promise<Grant> {
-  const args = [...requestArgs(deps, request), ...policyArgs(deps, account, policy), ...limitArgs(policy.limits)];
+  const args = [
+    ...requestArgs(deps, request),
+    ...policyArgs(deps, account, policy),
+    count('throttled', request.throttled ?? 0),
+    policy.limits.length,
+    ...limitArgs(policy.limits),
+    ...budgetArgs(request.budgets ?? [], policy.limits.length > 0),
+  ];
   const reply = await script.run(deps.redis, gateKeys(deps.keys, account, policy.limits), args);
   return readReply(reply);
 }

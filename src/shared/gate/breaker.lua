@@ -61,3 +61,17 @@ local function reportCalls(state, policy, request)
     end
   end
 end
+
+local probePoll = 1000000
+
+-- How many permits pause and breaker let through; why not all, and when to ask again.
+local function passable(state, want)
+  local now = state.now
+  local pausedUntil, opensUntil, current = number(state, 'pause'), number(state, 'open'), breakerState(state)
+  if pausedUntil > now and (current ~= 'open' or pausedUntil >= opensUntil) then return 0, 'paused', pausedUntil end
+  if current == 'open' then return 0, 'breaker', opensUntil end
+  if current == 'closed' then return want end
+  local probeUntil = number(state, 'probeUntil')
+  if probeUntil > now then return 0, 'breaker', math.min(probeUntil, now + probePoll) end
+  return math.min(want, 1), 'breaker', now + probePoll
+end

@@ -44,7 +44,7 @@ local function countsBound(limit, start)
     local id = limit.ids[limit.first]
     local leaves = leavesAt(limit, id)
     if start < leaves then
-      if limit.total < limit.requests then break end
+      if limit.total < limit.effective then break end
       start = leaves
     end
     limit.total = limit.total - limit.counts[id]

@@ -2,6 +2,7 @@
 -- `requests` takes effect at once) that spreads calls, and its rolling window: no `per + margin` holds more than `requests` starts.
 -- The window is a list of the last starts while `requests` is small: the next start waits until the one `requests` before it is
 -- out. Else it is counts (counts.lua); a limit that has counts keeps them when `requests` shrinks: a list could not hold their past.
+-- What is granted follows `effective`, never more than `requests`; what is kept follows `requests`, so that no history is lost.
 
 local largestList = 10000
 
@@ -9,9 +10,10 @@ local largestList = 10000
 local function readLimit(state, i, from)
   local per, requests, burst = ARGV[from] * 1000, tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
   local limit = { field = 'b:' .. ARGV[from], listKey = KEYS[2 * i], countsKey = KEYS[2 * i + 1], per = per, requests = requests }
+  limit.budget = state.budgets['u:' .. ARGV[from]]
   limit.span = per + ARGV[from + 3] * 1000
-  limit.interval = per / requests
-  limit.burst = math.min(burst, requests)
+  limit.mostBurst = burst
+  setEffective(state, limit)
   local bucket = state.buckets[limit.field]
   limit.level, limit.at = bucket and bucket.level or 0, bucket and bucket.at or 0
   if requests > largestList or redis.call('EXISTS', limit.countsKey) == 1 then
@@ -31,8 +33,29 @@ local function entryAt(limit, index)
   return tonumber(limit.chunk[index - limit.chunkFrom + 1])
 end
 
+-- How many starts are later than a time: a sorted list by halving, counts by the sub-windows that begin then or later.
+local function startsAfter(limit, time)
+  if limit.ids then
+    local sum = 0
+    for _, id in ipairs(limit.ids) do
+      if id * limit.sub >= time then sum = sum + limit.counts[id] end
+    end
+    return sum
+  end
+  local low, high = 0, limit.length
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if tonumber(redis.call('LINDEX', limit.listKey, middle)) <= time then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return limit.length - low
+end
+
 local function listBound(limit, starts)
-  local index = limit.length + #starts - limit.requests
+  local index = limit.length + #starts - limit.effective
   if index < 0 then return 0 end
   local leaving = index < limit.length and entryAt(limit, index) or starts[index - limit.length + 1]
   return leaving + limit.span

@@ -207,7 +207,7 @@ test('a limit raised past what a list holds, and lowered again, keeps its histor
   await ask(account, [{ ...limit, requests: 20_000 }], 30, hourMs / 10);
   expect(await gates.redis.exists(gates.keys.gateWindow(account, hourMs))).toBe(0);
   const peeked = await gate.peek(account, gatePolicy({ limits: [limit] }));
-  expect(peeked.windows).toEqual([{ perMs: hourMs, requests: 100, left: 10 }]);
+  expect(peeked.windows).toEqual([{ perMs: hourMs, requests: 100, effective: 100, left: 10 }]);
   expect((await ask(account, [{ ...limit, requests: 90 }], 5, 1_000)).startsMs).toEqual([]);
 });
 
@@ -268,8 +268,8 @@ test('peek tells the permits left in each window and changes nothing', async () 
     Promise.all([gates.keys.gate(account), gates.keys.gateWindow(account, hourMs)].map((key) => gates.redis.dumpBuffer(key)));
   const before = await dump();
   expect((await gate.peek(account, { limits })).windows).toEqual([
-    { perMs: hourMs, requests: 100, left: 70 },
-    { perMs: 86_400_000, requests: 20_000, left: 19_970 },
+    { perMs: hourMs, requests: 100, effective: 100, left: 70 },
+    { perMs: 86_400_000, requests: 20_000, effective: 20_000, left: 19_970 },
   ]);
   expect(await dump()).toEqual(before);
 });

@@ -5,11 +5,29 @@
 --   pause, reason                        nothing starts before `pause`
 --   open, epoch, probe, probeUntil       breaker: absent `open` = closed; half open once `open` has passed
 --   half, ok, bad, ok0, bad0             breaker's calls in the current half window and in the one before it
+--   factor      "value:since"            throttling cut the limits to `value`; recovers from `since` on (throttling.lua)
+--   u:<perMs>   "mode:remaining:requests:room:at:ends"  what an answer that came `at` said of a window (budgets.lua)
+--   recent      "slice=starts ..."       starts by tenth of a second, where budgets need them and no list has them (reports.lua)
+
+local function readBudget(state, field, value)
+  local mode, remaining, requests, room, at, ends = value:match('^(%a+):(.-):(.-):(.-):(.-):(.*)$')
+  if tonumber(ends) <= state.now then
+    state.stale[#state.stale + 1] = field
+    return
+  end
+  state.matters = math.max(state.matters, tonumber(ends))
+  state.budgets[field] = {
+    field = field, mode = mode, per = field:sub(3) * 1000, remaining = tonumber(remaining), requests = tonumber(requests),
+    room = tonumber(room), at = tonumber(at), ends = tonumber(ends),
+  }
+end
 
 local function readState(key)
   local time = redis.call('TIME')
   local raw = redis.call('HGETALL', key)
-  local state = { now = time[1] * 1000000 + time[2], fields = {}, buckets = {}, holds = {}, stale = {}, last = 0, matters = 0 }
+  local state = {
+    now = time[1] * 1000000 + time[2], fields = {}, buckets = {}, holds = {}, budgets = {}, stale = {}, last = 0, matters = 0, factor = 1,
+  }
   for i = 1, #raw, 2 do
     local field, value = raw[i], raw[i + 1]
     local kind = field:sub(1, 2)
@@ -31,6 +49,8 @@ local function readState(key)
       else
         state.stale[#state.stale + 1] = field
       end
+    elseif kind == 'u:' then
+      readBudget(state, field, value)
     else
       state.fields[field] = value
     end
