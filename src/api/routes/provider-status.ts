@@ -1,10 +1,12 @@
 /** GET /providers/<name>/status: what waits, what is under way, what the gate allows at this moment. */
 import { z } from '@hono/zod-openapi';
-import type { RateLimit } from '../../shared/providers/config.ts';
+import { queueName } from '../../shared/domain/operation.ts';
+import type { ProviderConfig, RateLimit } from '../../shared/providers/config.ts';
 import type { ProviderStore } from '../../shared/providers/store.ts';
 import type { BacklogReader } from '../../shared/queue/backlog.ts';
 import type { AddRoute } from '../route.ts';
-import { found } from './providers.ts';
+import { found } from './provider-answers.ts';
+import { refuseOthers } from './tenants.ts';
 
 /** What the gate tells of an account. */
 export interface GateView {
@@ -17,7 +19,7 @@ export interface GateView {
 }
 
 export interface ProviderStatusDeps {
-  readonly store: Pick<ProviderStore, 'get'>;
+  readonly store: Pick<ProviderStore, 'get' | 'getTenant'>;
   readonly backlog: Pick<BacklogReader, 'read'>;
   readonly peekGate: (account: string, limits: readonly RateLimit[]) => Promise<GateView>;
 }
@@ -26,6 +28,11 @@ const statusSchema = {
   type: 'object',
   properties: {
     name: { type: 'string' },
+    tenant: { type: 'string', description: 'Where the state of one tenant was asked for: backlog to oldest_at are its own then.' },
+    account: {
+      type: 'string',
+      description: 'Whose limits these are: the provider’s name, or <name>:<tenant> for an account of the tenant’s own.',
+    },
     backlog: { type: 'integer', description: 'Accepted and not final.' },
     in_flight: { type: 'integer', description: 'Taken by workers and not finished; those that wait for a retry included.' },
     dead_letters: { type: 'integer' },
@@ -43,25 +50,45 @@ const statusSchema = {
   },
 };
 
+/** What is asked about: a provider, or a tenant there, which has an account of its own or shares the provider's. */
+interface Subject {
+  readonly account: string;
+  /** Undefined where it cannot be read. */
+  readonly config: ProviderConfig | undefined;
+  readonly unreadable?: string;
+}
+
 export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate }: ProviderStatusDeps): void {
+  const findSubject = async (name: string, tenant: string | undefined): Promise<Subject> => {
+    const provider = found(await store.get(name), name);
+    const own = tenant === undefined ? undefined : await store.getTenant(name, tenant);
+    const stored = own ?? provider;
+    const account = own ? queueName(name, own.tenant) : name;
+    if (stored.status === 'ready') return { account, config: stored.config };
+    return { account, config: undefined, unreadable: stored.reason };
+  };
+
   add(
     {
       method: 'get',
       path: '/providers/{name}/status',
-      summary: 'Backlog, permits left, breaker and pauses of a provider',
+      summary: 'Backlog, permits left, breaker and pauses of a provider, or of a tenant there',
       tag: 'providers',
       scope: 'read',
       params: z.object({ name: z.string().max(200) }),
-      answers: { 200: { description: 'The provider’s state.', schema: statusSchema } },
+      query: z.object({ tenant: z.string().min(1).max(200).optional() }),
+      answers: { 200: { description: 'The state.', schema: statusSchema } },
       problems: ['not_found'],
     },
-    async (c, { params: { name } }) => {
-      const stored = found(await store.get(name), name);
-      const config = stored.status === 'ready' ? stored.config : undefined;
-      const [waiting, gate] = await Promise.all([backlog.read(name), peekGate(name, config?.limits ?? [])]);
+    async (c, { caller, params: { name }, query: { tenant } }) => {
+      if (tenant !== undefined) refuseOthers(caller, tenant);
+      const { account, config, unreadable } = await findSubject(name, tenant);
+      const [waiting, gate] = await Promise.all([backlog.read(name, tenant), peekGate(account, config?.limits ?? [])]);
       const isHeldBack = gate.pausedUntilMs > gate.nowMs;
       return c.json({
         name,
+        tenant,
+        account,
         backlog: waiting.backlog,
         in_flight: waiting.pending,
         dead_letters: waiting.deadLetters,
@@ -72,7 +99,7 @@ export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate
         paused: isHeldBack || (config?.isPaused ?? false),
         paused_until: isHeldBack ? new Date(Math.ceil(gate.pausedUntilMs)).toISOString() : null,
         pause_reason: isHeldBack ? (gate.pauseReason ?? null) : config?.isPaused ? 'operator' : null,
-        ...(stored.status === 'unreadable' ? { unreadable: stored.reason } : {}),
+        ...(unreadable === undefined ? {} : { unreadable }),
       });
     },
   );

@@ -1,15 +1,18 @@
 /** Registering, changing, pausing and removing providers. Configurations belong to shared/providers; this maps them to HTTP. */
 import { z } from '@hono/zod-openapi';
+import { queueName } from '../../shared/domain/operation.ts';
+import { autoProvider } from '../../shared/domain/parent-id.ts';
 import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { ProviderDirectory } from '../../shared/providers/follow.ts';
-import type { ProviderKinds } from '../../shared/providers/kinds.ts';
-import type { ProviderStore, StoredProvider, Written } from '../../shared/providers/store.ts';
+import type { ProviderKind, ProviderKinds } from '../../shared/providers/kinds.ts';
+import type { ProviderStore } from '../../shared/providers/store.ts';
 import type { BacklogReader } from '../../shared/queue/backlog.ts';
 import type { Purge } from '../../shared/queue/purge.ts';
-import type { Caller } from '../api-keys.ts';
 import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
+import { describeProvider, found, mayChangeProviders, unknownProvider, written } from './provider-answers.ts';
+import { addTenantRoutes } from './tenants.ts';
 
 export interface ProviderDeps {
   readonly store: ProviderStore;
@@ -22,13 +25,28 @@ export interface ProviderDeps {
 }
 
 const tag = 'providers';
-/** `/providers/<name>` would be hidden behind the route of this name. */
-const reservedNames: ReadonlySet<unknown> = new Set(['kinds']);
+/** `/providers/kinds` is a route of its own, and operations for `auto` are routed by their content. */
+const reservedNames: ReadonlySet<unknown> = new Set(['kinds', autoProvider]);
 const nameParams = z.object({ name: z.string().max(200) });
 const providerSchema = { $ref: '#/components/schemas/Provider' };
 const viewSchema = {
   allOf: [providerSchema],
   description: 'With `paused`, `version`, `created_at` and `updated_at`; secrets show as "***".',
+};
+const kindSchema = {
+  type: 'object',
+  properties: {
+    name: { type: 'string' },
+    title: { type: 'string' },
+    description: { type: 'string' },
+    can: {
+      type: 'object',
+      description: 'batch, upsert, read, webhook (it tells of changes), poll (it can be asked for changes).',
+      additionalProperties: { type: 'boolean' },
+    },
+    auth_types: { type: 'array', items: { type: 'string' } },
+    schema: { type: 'object', description: 'JSON Schema of the body that registers such a provider.' },
+  },
 };
 const removed: ProviderError = {
   kind: 'invalid',
@@ -41,10 +59,10 @@ export function addProviderRoutes(add: AddRoute, deps: ProviderDeps): void {
   addWrites(add, deps);
   addPauses(add, deps);
   addRemoval(add, deps);
+  addTenantRoutes(add, deps);
 }
 
 function addLists(add: AddRoute, { store, kinds }: ProviderDeps): void {
-  const kindSchema = { type: 'object', properties: { name: { type: 'string' }, title: { type: 'string' }, schema: { type: 'object' } } };
   add(
     {
       method: 'get',
@@ -54,13 +72,7 @@ function addLists(add: AddRoute, { store, kinds }: ProviderDeps): void {
       scope: 'read',
       answers: { 200: { description: 'All kinds.', schema: listSchema(kindSchema) } },
     },
-    (c) =>
-      c.json(
-        listAnswer(
-          [...kinds.values()].map(({ authTypes, ...kind }) => ({ ...kind, auth_types: authTypes })),
-          undefined,
-        ),
-      ),
+    (c) => c.json(listAnswer([...kinds.values()].map(describeKind), undefined)),
   );
   add(
     {
@@ -218,57 +230,30 @@ function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate
     },
     async (c, { caller, params: { name }, query }) => {
       mayChangeProviders(caller);
-      found(await store.get(name), name);
+      const isRegistered = (await store.get(name)) !== undefined;
       const queued = (await backlog.read(name)).backlog;
-      if (queued > 0 && query.force !== 'true')
+      const isForced = query.force === 'true';
+      // What an interrupted removal has left behind can be removed by another one.
+      if (!isRegistered && !(isForced && queued > 0)) throw unknownProvider(name);
+      if (queued > 0 && !isForced)
         throw new ProblemError('conflict', { detail: `${queued} operations are queued; force=true makes them dead letters` });
-      if (queued > 0) await purge.deadLetterAll(name, removed);
+      const accounts = [name, ...(await store.listTenants(name)).map(({ tenant }) => queueName(name, tenant))];
+      // First the configuration: nobody accepts or calls any more, while what is queued is given up.
       await store.remove(name);
       await directory.refresh(name);
       // Until nothing is left of what other API processes accepted before they heard of the removal.
       do await purge.deadLetterAll(name, removed);
       while (!(await purge.forget(name)));
-      await clearGate(name);
+      for (const account of accounts) await clearGate(account);
       return c.body(null, 204);
     },
   );
-}
-
-function describeProvider(stored: StoredProvider) {
-  return stored.status === 'ready' ? stored.view : { name: stored.name, unreadable: stored.reason };
-}
-
-function unknownProvider(name: string): ProblemError {
-  return new ProblemError('unknown_provider', { status: 404, detail: `no provider ${name.slice(0, 64)} is registered` });
-}
-
-export function found<T>(stored: T | undefined, name: string): T {
-  if (stored === undefined) throw unknownProvider(name);
-  return stored;
-}
-
-/** The stored provider. Throws the problem where it was not written. */
-function written(outcome: Written, name: string): StoredProvider {
-  switch (outcome.status) {
-    case 'created':
-    case 'replaced':
-      return outcome.provider;
-    case 'invalid':
-      throw invalid(outcome.errors);
-    case 'not_found':
-      throw unknownProvider(name);
-    case 'no_key':
-      throw invalid([{ path: 'auth_config', message: 'credentials cannot be stored: SLUICE_ENCRYPTION_KEY is not set' }]);
-    case 'conflict':
-      throw new ProblemError('conflict', { detail: `provider ${name} exists already, at version ${outcome.version}` });
-  }
 }
 
 function refuseReserved(name: unknown): void {
   if (reservedNames.has(name)) throw invalid([{ path: 'name', message: 'is reserved' }]);
 }
 
-/** Providers are everybody's: a key of one tenant must not change them. */
-function mayChangeProviders(caller: Caller): void {
-  if (caller.tenant !== undefined) throw new ProblemError('forbidden', { detail: 'a key bound to a tenant cannot change providers' });
+function describeKind({ name, title, description, can, authTypes, schema }: ProviderKind) {
+  return { name, title, description, can, auth_types: authTypes, schema };
 }

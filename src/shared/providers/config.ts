@@ -18,6 +18,25 @@ export type AuthConfig =
       readonly clientId: string;
       readonly clientSecret: string;
       readonly scope?: string;
+    }
+  | {
+      readonly type: 'oauth2_refresh_token';
+      readonly tokenUrl: string;
+      readonly clientId: string;
+      readonly clientSecret: string;
+      /** The first one: providers that rotate them give another with each refresh, which is kept sealed in Redis. */
+      readonly refreshToken: string;
+      readonly redirectUri?: string;
+    }
+  | {
+      readonly type: 'salesforce_jwt';
+      readonly loginUrl: string;
+      readonly clientId: string;
+      readonly username: string;
+      /** PEM, PKCS#8 or PKCS#1. */
+      readonly privateKey: string;
+      /** The claim `aud`; default: https://login.salesforce.com, or https://test.salesforce.com where that is the login URL. */
+      readonly audience?: string;
     };
 
 export interface RetryPolicy {
@@ -47,6 +66,8 @@ export type ConflictMode = 'record' | 'field';
 
 export interface ProviderConfig {
   readonly name: string;
+  /** Whose limits and credentials these are: the provider's name, or `<provider>:<tenant>` for a tenant with its own (queueName). */
+  readonly account: string;
   readonly kind: string;
   readonly baseUrl: string;
   /** Secrets in the clear: lives in memory only, never logged, never written. */
@@ -66,6 +87,8 @@ export interface ProviderConfig {
   readonly schema: Readonly<Record<string, unknown>> | undefined;
   /** Method and path by operation, where they differ from the kind's own. */
   readonly endpoints: Readonly<Record<string, { readonly method: string; readonly path: string }>> | undefined;
+  /** The kind's own settings, defaults filled in: see kinds/<kind>.ts. */
+  readonly options: Readonly<Record<string, unknown>>;
   /** Paused by an operator. */
   readonly isPaused: boolean;
   /** Goes up by one with every change. */

@@ -162,6 +162,75 @@ describe('a directory', () => {
   });
 });
 
+describe('a tenant with something of its own', () => {
+  const own = { auth_config: { type: 'bearer', token: 'acme-token' } };
+
+  it('has its configuration and account, others have the provider’s', async () => {
+    await store.create(crm);
+    await store.putTenant('crm', 'acme', own);
+    await directory.start();
+    expect(directory.forTenant('crm', 'acme')).toMatchObject({ account: 'crm:acme', auth: { token: 'acme-token' } });
+    expect(directory.forTenant('crm', 'acme')).toBe(directory.forTenant('crm', 'acme'));
+    expect(directory.forTenant('crm', 'rival')).toBe(directory.get('crm'));
+    expect(directory.forTenant('nothing', 'acme')).toBeUndefined();
+    expect([directory.accountOf('crm', 'acme'), directory.accountOf('crm', 'rival')]).toEqual(['crm:acme', 'crm']);
+    expect(directory.all().map(({ name }) => name)).toEqual(['crm']);
+  });
+
+  it('is there when listeners first hear of its provider', async () => {
+    await store.create(crm);
+    await store.putTenant('crm', 'acme', own);
+    const accounts: (string | undefined)[] = [];
+    directory.onChange(({ name }) => accounts.push(directory.forTenant(name, 'acme')?.account));
+    await directory.start();
+    expect(accounts).toEqual(['crm:acme']);
+  });
+
+  it('is followed by announcements, told as a change of its provider', async () => {
+    await store.create(crm);
+    await directory.start();
+    changes.length = 0;
+    await store.putTenant('crm', 'acme', own);
+    await eventually(() => directory.forTenant('crm', 'acme')?.account === 'crm:acme');
+    const config = directory.get('crm');
+    expect(changes).toEqual([{ name: 'crm', before: config, after: config }]);
+    await store.patch('crm', { timeout_ms: 77 });
+    await eventually(() => directory.forTenant('crm', 'acme')?.timeoutMs === 77);
+    expect(directory.forTenant('crm', 'acme')?.auth).toMatchObject({ token: 'acme-token' });
+    await store.removeTenant('crm', 'acme');
+    await eventually(() => directory.forTenant('crm', 'acme')?.account === 'crm');
+    expect(changes.map(({ name }) => name)).toEqual(['crm', 'crm', 'crm']);
+  });
+
+  it('is found with the next tick where it was not announced, and is gone with its provider', async () => {
+    const other = createProviderDirectory({ store, subscriber: deaf, keys });
+    await store.create(crm);
+    await other.start();
+    await store.putTenant('crm', 'acme', own);
+    await other.tick();
+    expect(other.accountOf('crm', 'acme')).toBe('crm:acme');
+    await store.remove('crm');
+    await store.create(crm);
+    await other.tick();
+    expect(other.forTenant('crm', 'acme')).toBe(other.get('crm'));
+    await store.remove('crm');
+    await other.tick();
+    expect(other.forTenant('crm', 'acme')).toBeUndefined();
+    expect(other.has('crm')).toBe(false);
+  });
+
+  it('that cannot be read has no configuration, never the provider’s', async () => {
+    await openStore(key).create(crm);
+    await store.putTenant('crm', 'acme', own);
+    await redis.hset(keys.providers, 'crm/rival', String(await redis.hget(keys.providers, 'crm/acme')));
+    await directory.start();
+    expect(directory.forTenant('crm', 'rival')).toBeUndefined();
+    expect(directory.accountOf('crm', 'rival')).toBe('crm:rival');
+    expect(directory.get('crm')).toBeDefined();
+    expect(directory.problems()).toEqual(new Map([['crm/rival', expect.stringContaining('another provider')]]));
+  });
+});
+
 it('keeps its copy while Redis is away, and follows again afterwards', async () => {
   const own = await startRedis({ appendonly: true });
   const ownRedis = connectRedis(own.url, { name: 'outage', commandTimeoutMs: 300 });

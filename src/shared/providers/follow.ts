@@ -3,11 +3,15 @@
  * what changed is loaded then. Announcements can be lost, so `tick()`, called about once a second, compares the count of changes
  * with the one of the last full reading, and reads everything again where they differ (opening only the texts that are new).
  * What always holds: readings follow one another, so an older one never replaces a newer one; while Redis cannot be reached the last
- * copy stays; a provider that cannot be read is known by name and has no configuration.
+ * copy stays; a provider that cannot be read is known by name and has no configuration; what a tenant has of its own is read as soon as
+ * its provider is, and a tenant whose own configuration cannot be read has none, never the provider's.
  */
+import { queueName } from '../domain/operation.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { ProviderConfig } from './config.ts';
-import type { ProviderStore } from './store.ts';
+import { parseField, tenantField } from './provider-field.ts';
+import type { ProviderStore, StoredProvider } from './store.ts';
+import type { StoredTenant } from './tenant-store.ts';
 
 /** The part of an ioredis connection in subscriber mode that is used here; it subscribes again by itself after a reconnect. */
 export interface Subscriber {
@@ -17,7 +21,10 @@ export interface Subscriber {
   off(event: 'message', listener: (channel: string, message: string) => void): unknown;
 }
 
-/** `before` undefined: new, or readable again. `after` undefined: gone, or no longer readable. */
+/**
+ * `before` undefined: new, or readable again. `after` undefined: gone, or no longer readable. The same in both: only what tenants have of
+ * their own there has changed.
+ */
 export interface ProviderChange {
   readonly name: string;
   readonly before: ProviderConfig | undefined;
@@ -31,10 +38,18 @@ export interface ProviderDirectory {
   tick(): Promise<'unchanged' | 'reloaded' | 'unreachable'>;
   stop(): Promise<void>;
   get(name: string): ProviderConfig | undefined;
+  /**
+   * What a tenant's operations follow: the provider's configuration, with what the tenant has of its own laid over it and an account of its
+   * own then. Undefined where the provider, or what the tenant has there, is not known or cannot be read. The same object until either
+   * changes.
+   */
+  forTenant(provider: string, tenant: string): ProviderConfig | undefined;
+  /** Whose limits and credentials a tenant's calls use, whether or not they can be read: the provider's name, or the tenant's own account. */
+  accountOf(provider: string, tenant: string): string;
   /** Registered, readable or not. */
   has(name: string): boolean;
   all(): readonly ProviderConfig[];
-  /** Why registered providers have no configuration here, by name. */
+  /** Why registered providers have no configuration here, by name; for tenants by `<name>/<tenant>`. */
   problems(): ReadonlyMap<string, string>;
   /** Loads one provider now; for a process that has just changed it itself. */
   refresh(name: string): Promise<void>;
@@ -43,9 +58,16 @@ export interface ProviderDirectory {
 }
 
 interface Entry {
+  /** Undefined where tenants have something at a provider that is not known (yet). */
+  text: string | undefined;
+  stored: StoredProvider | undefined;
+  readonly tenants: Map<string, TenantEntry>;
+}
+
+/** `stored` is made when it is asked for, of this text and the provider's of that time. */
+interface TenantEntry {
   readonly text: string;
-  readonly config: ProviderConfig | undefined;
-  readonly problem: string | undefined;
+  stored?: StoredTenant;
 }
 
 export function createProviderDirectory(deps: { store: ProviderStore; subscriber: Subscriber; keys: Keys }): ProviderDirectory {
@@ -65,39 +87,91 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
     return reading;
   }
 
-  function apply(name: string, text: string | undefined): void {
-    const old = entries.get(name);
-    if (old?.text === text) return;
-    if (text === undefined) entries.delete(name);
-    else entries.set(name, toEntry(name, text));
+  const configOf = (name: string): ProviderConfig | undefined => {
+    const stored = entries.get(name)?.stored;
+    return stored?.status === 'ready' ? stored.config : undefined;
+  };
+
+  /** Texts by field; undefined: gone. Listeners hear of it when all of it is in place: a tenant's own may come with its provider. */
+  function apply(texts: Iterable<readonly [string, string | undefined]>): void {
+    const before = new Map<string, ProviderConfig | undefined>();
+    for (const [field, text] of texts) {
+      const { name, tenant } = parseField(field) ?? {};
+      if (name === undefined) continue;
+      const old = configOf(name);
+      const isChanged = tenant === undefined ? applyProvider(name, text) : applyTenant(name, tenant, text);
+      if (isChanged && !before.has(name)) before.set(name, old);
+    }
     configs = undefined;
-    const change = { name, before: old?.config, after: entries.get(name)?.config };
-    for (const listener of [...listeners]) listener(change);
+    for (const [name, old] of before) {
+      const change = { name, before: old, after: configOf(name) };
+      for (const listener of [...listeners]) listener(change);
+    }
   }
 
-  function toEntry(name: string, text: string): Entry {
-    const stored = store.open(name, text);
-    if (stored.status === 'ready') return { text, config: stored.config, problem: undefined };
-    return { text, config: undefined, problem: stored.reason };
+  function applyProvider(name: string, text: string | undefined): boolean {
+    const entry = entryOf(name);
+    const isChanged = entry.text !== text;
+    if (isChanged) {
+      entry.text = text;
+      entry.stored = text === undefined ? undefined : store.open(name, text);
+      for (const [tenant, { text: own }] of entry.tenants) entry.tenants.set(tenant, { text: own });
+    }
+    dropEmpty(name, entry);
+    return isChanged;
+  }
+
+  function applyTenant(name: string, tenant: string, text: string | undefined): boolean {
+    const entry = entryOf(name);
+    const isChanged = entry.tenants.get(tenant)?.text !== text;
+    if (text === undefined) entry.tenants.delete(tenant);
+    else if (isChanged) entry.tenants.set(tenant, { text });
+    dropEmpty(name, entry);
+    return isChanged;
+  }
+
+  function entryOf(name: string): Entry {
+    const entry = entries.get(name) ?? { text: undefined, stored: undefined, tenants: new Map() };
+    entries.set(name, entry);
+    return entry;
+  }
+
+  function dropEmpty(name: string, entry: Entry): void {
+    if (entry.text === undefined && entry.tenants.size === 0) entries.delete(name);
+  }
+
+  function openTenant(name: string, tenant: string): StoredTenant | undefined {
+    const entry = entries.get(name);
+    const own = entry?.tenants.get(tenant);
+    if (own) own.stored ??= store.openTenant(name, tenant, own.text, entry?.text);
+    return own?.stored;
   }
 
   async function readAll(): Promise<void> {
     const { changes, texts } = await store.readTexts();
-    for (const name of [...entries.keys()]) if (!texts.has(name)) apply(name, undefined);
-    for (const [name, text] of texts) apply(name, text);
+    apply([
+      ...knownFields()
+        .filter((field) => !texts.has(field))
+        .map((field) => [field, undefined] as const),
+      ...texts,
+    ]);
     comparedChanges = changes;
   }
 
-  async function readAnnounced(): Promise<void> {
-    const names = [...announced];
-    announced.clear();
-    const texts = await Promise.all(names.map((name) => store.readText(name)));
-    for (const [index, name] of names.entries()) apply(name, texts[index]);
+  function knownFields(): string[] {
+    return [...entries].flatMap(([name, { tenants }]) => [name, ...[...tenants.keys()].map((tenant) => tenantField(name, tenant))]);
   }
 
-  function onMessage(channel: string, name: string): void {
+  async function readAnnounced(): Promise<void> {
+    const fields = [...announced];
+    announced.clear();
+    const texts = await Promise.all(fields.map((field) => store.readText(field)));
+    apply(fields.map((field, index) => [field, texts[index]] as const));
+  }
+
+  function onMessage(channel: string, field: string): void {
     if (channel !== keys.providersChanged) return;
-    announced.add(name);
+    announced.add(field);
     // The first of several announcements reads for all of them; a failure is left to the next tick.
     if (announced.size === 1) inTurn(readAnnounced).catch(() => {});
   }
@@ -130,14 +204,27 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
       isSubscribed = false;
       await lastReading;
     },
-    get: (name) => entries.get(name)?.config,
-    has: (name) => entries.has(name),
+    get: configOf,
+    forTenant(provider, tenant) {
+      if (!entries.get(provider)?.tenants.has(tenant)) return configOf(provider);
+      const stored = openTenant(provider, tenant);
+      return stored?.status === 'ready' ? stored.config : undefined;
+    },
+    accountOf: (provider, tenant) => (entries.get(provider)?.tenants.has(tenant) ? queueName(provider, tenant) : provider),
+    has: (name) => entries.get(name)?.text !== undefined,
     all() {
-      configs ??= [...entries.values()].flatMap((entry) => entry.config ?? []);
+      configs ??= [...entries.keys()].flatMap((name) => configOf(name) ?? []);
       return configs;
     },
-    problems: () => new Map([...entries].flatMap(([name, { problem }]) => (problem === undefined ? [] : [[name, problem] as const]))),
-    refresh: (name) => inTurn(async () => apply(name, await store.readText(name))),
+    problems() {
+      const fields = knownFields().flatMap((field) => {
+        const { name = '', tenant } = parseField(field) ?? {};
+        const stored = tenant === undefined ? entries.get(name)?.stored : openTenant(name, tenant);
+        return stored?.status === 'unreadable' ? [[tenant === undefined ? name : `${name}/${tenant}`, stored.reason] as const] : [];
+      });
+      return new Map(fields);
+    },
+    refresh: (name) => inTurn(async () => apply([[name, await store.readText(name)]])),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

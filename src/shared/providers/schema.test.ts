@@ -4,6 +4,13 @@ import { maskSecrets, type ParseOptions, parseProvider } from './schema.ts';
 import { parsePeriodMs } from './wire.ts';
 
 const options: ParseOptions = { kinds: createProviderKinds(), network: { allowPrivateNetworks: false } };
+const refresh = {
+  type: 'oauth2_refresh_token' as const,
+  token_url: 'https://login.example.com/token',
+  client_id: 'id',
+  client_secret: 'secret',
+  refresh_token: 'first',
+};
 const minimal = { name: 'crm', base_url: 'https://api.example.com/v1' };
 
 function valid(input: unknown, more: Partial<ParseOptions> = {}) {
@@ -21,6 +28,7 @@ describe('a configuration of the least there must be', () => {
   it('has every default of the contract', () => {
     expect(valid(minimal).config).toEqual({
       name: 'crm',
+      account: 'crm',
       kind: 'http',
       baseUrl: 'https://api.example.com/v1',
       auth: { type: 'none' },
@@ -36,6 +44,7 @@ describe('a configuration of the least there must be', () => {
       unknownFields: 'pass',
       schema: undefined,
       endpoints: undefined,
+      options: {},
     });
   });
 
@@ -103,7 +112,7 @@ describe('what is wrong', () => {
     ['name', { name: 'a'.repeat(65) }],
     ['base_url', { base_url: 'http://127.0.0.1' }],
     ['base_url', { base_url: 'nowhere' }],
-    ['kind', { kind: 'salesforce' }],
+    ['kind', { kind: 'siebel' }],
     ['rate_limit', { rate_limit: 0 }],
     ['rate_limit', { rate_limit: 1_000_000_001 }],
     ['rate_limit', { rate_limit: 1.5 }],
@@ -129,8 +138,10 @@ describe('what is wrong', () => {
     ['endpoints.merge', { endpoints: { merge: { path: '/x' } } }],
     ['auth_config.type', { auth_config: { type: 'kerberos' } }],
     ['auth_config.type', { auth_config: {} }],
-    ['auth_config.type', { auth_config: { type: 'salesforce_jwt' } }],
-    ['auth_config.type', { auth_config: { type: 'oauth2_refresh_token' } }],
+    ['auth_config.refresh_token', { auth_config: { ...refresh, refresh_token: undefined } }],
+    ['auth_config.token_url', { auth_config: { ...refresh, token_url: 'http://10.0.0.1' } }],
+    ['options.colour', { options: { colour: 'red' } }],
+    ['options', { options: [] }],
     ['auth_config.token', { auth_config: { type: 'bearer' } }],
     ['auth_config.token', { auth_config: { type: 'bearer', token: 'a\r\nx: y' } }],
     ['auth_config.header', { auth_config: { type: 'api_key', header: 'Host', value: 'k' } }],
@@ -154,6 +165,13 @@ describe('what is wrong', () => {
         .map((error) => error.path)
         .sort(),
     ).toEqual(['base_url', 'colour', 'name', 'timeout_ms']);
+  });
+
+  it('tells a missing field from one of a wrong type', () => {
+    expect(errorsOf({ name: 'crm', timeout_ms: '10' }).map(({ message }) => message)).toEqual([
+      'is required (string)',
+      'must be a whole number from 1 to 300000',
+    ]);
   });
 
   it('never holds a secret', () => {
@@ -187,10 +205,7 @@ describe('a kind', () => {
     expect(valid({ ...minimal, name: 'http' }).config.kind).toBe('http');
     const http = options.kinds.get('http');
     if (!http) throw new Error('there is no http');
-    const kinds = new Map([
-      ...options.kinds,
-      ['crm', { ...http, name: 'crm', authTypes: ['bearer' as const], can: { ...http.can, batch: false } }],
-    ]);
+    const kinds = new Map([...options.kinds, ['crm', { ...http, name: 'crm', authTypes: ['bearer' as const], batch: undefined }]]);
     expect(valid({ ...minimal, auth_config: { type: 'bearer', token: 't' } }, { kinds }).config.kind).toBe('crm');
     expect(errorsOf({ ...minimal, batch: {} }, { kinds }).map((error) => error.path)).toEqual(['auth_config.type', 'batch']);
   });

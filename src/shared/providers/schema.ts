@@ -2,12 +2,15 @@
  * From the wire form of a provider to the configuration the system reads. Every fault is told at once, each with its place. The wire
  * form that comes back has all defaults filled in, so that a later change of a default does not change providers that exist.
  */
-import type { z } from 'zod';
 import { checkProviderUrl, type NetworkPolicy } from './address.ts';
-import type { AuthConfig, ProviderConfig, RateLimit } from './config.ts';
-import type { ProviderKind, ProviderKinds } from './kinds.ts';
+import { type AuthWire, mapSecrets, secretFields, toAuth } from './auth-wire.ts';
+import type { ProviderConfig, RateLimit } from './config.ts';
+import { toFieldErrors } from './field-errors.ts';
+import { checkAgainstKind, fillKindDefaults, parseOptions } from './kind-rules.ts';
+import type { KindDescription } from './kinds/kind.ts';
+import type { ProviderKinds } from './kinds.ts';
 import { checkPayloadSchema, type FieldError } from './payload-schema.ts';
-import { type AuthWire, maskedSecret, type ProviderWire, parsePeriodMs, providerWire, readOnlyFields, secretFields } from './wire.ts';
+import { defaultBatchWaitMs, maskedSecret, type ProviderWire, parsePeriodMs, providerWire, readOnlyFields } from './wire.ts';
 
 export interface ParseOptions {
   readonly kinds: ProviderKinds;
@@ -30,20 +33,23 @@ export type ParsedProvider =
 export function parseProvider(input: unknown, options: ParseOptions): ParsedProvider {
   const filled = fillKeptSecrets(withoutReadOnly(input), options.keptAuth);
   if (filled.errors.length > 0) return { status: 'invalid', errors: filled.errors };
-  const parsed = providerWire.safeParse(filled.input);
+  const parsed = providerWire.safeParse(filled.input, { reportInput: true });
   if (!parsed.success) return { status: 'invalid', errors: parsed.error.issues.flatMap(toFieldErrors) };
-  const wire = parsed.data;
-  const kindName = wire.kind ?? (options.kinds.has(wire.name) ? wire.name : 'http');
+  const given = parsed.data;
+  const kindName = given.kind ?? (options.kinds.has(given.name) ? given.name : 'http');
   const kind = options.kinds.get(kindName);
   if (!kind) return { status: 'invalid', errors: [unknownKind(kindName, options.kinds)] };
+  const own = parseOptions(given, kind);
   const errors = [
-    ...checkLimits(wire),
-    ...checkAddresses(wire, options.network),
-    ...checkAgainstKind(wire, kind),
-    ...checkPayloadFields(wire),
+    ...checkLimits(given),
+    ...checkAddresses(given, options.network),
+    ...checkAgainstKind(given, kind),
+    ...own.errors,
+    ...checkPayloadFields(given, kind),
   ];
   if (errors.length > 0) return { status: 'invalid', errors };
-  return { status: 'valid', config: toConfig(wire, kindName), wire: { ...wire, kind: kindName } };
+  const wire = fillKindDefaults(given, kind, own.options);
+  return { status: 'valid', config: toConfig(wire, kindName), wire };
 }
 
 function withoutReadOnly(input: unknown): unknown {
@@ -51,16 +57,11 @@ function withoutReadOnly(input: unknown): unknown {
   return Object.fromEntries(Object.entries(input).filter(([name]) => !readOnlyFields.includes(name)));
 }
 
-/** Auth types of the contract that no kind here can use yet: the message says so instead of calling them unknown. */
-const laterAuthTypes: readonly unknown[] = ['oauth2_refresh_token', 'salesforce_jwt'];
-
-function fillKeptSecrets(input: unknown, kept: AuthWire | string | undefined): { input: unknown; errors: FieldError[] } {
+/** Puts what is stored in the place of `"***"`. */
+export function fillKeptSecrets(input: unknown, kept: AuthWire | string | undefined): { input: unknown; errors: FieldError[] } {
   if (!isObject(input) || !isObject(input['auth_config'])) return { input, errors: [] };
   const auth: Record<string, unknown> = { ...input['auth_config'] };
   const type = auth['type'];
-  if (laterAuthTypes.includes(type)) {
-    return { input, errors: [{ path: 'auth_config.type', message: `${String(type)} is not available for providers of the kind http` }] };
-  }
   const fields = typeof type === 'string' && Object.hasOwn(secretFields, type) ? secretFields[type as AuthWire['type']] : [];
   const errors: FieldError[] = [];
   for (const field of fields) {
@@ -75,16 +76,6 @@ function fillKeptSecrets(input: unknown, kept: AuthWire | string | undefined): {
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
-  const path = issue.path.map(String).join('.');
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: path === '' ? key : `${path}.${key}`, message: 'is not a known field' }));
-  if (issue.code === 'invalid_union' && path.endsWith('type'))
-    return [{ path, message: `must be one of ${Object.keys(secretFields).join(', ')}` }];
-  if (issue.code === 'invalid_type' && issue.input === undefined) return [{ path, message: `is required (${issue.expected})` }];
-  return [{ path, message: issue.message }];
 }
 
 function unknownKind(name: string, kinds: ProviderKinds): FieldError {
@@ -109,24 +100,17 @@ function checkAddresses(wire: ProviderWire, network: NetworkPolicy): FieldError[
   const errors: FieldError[] = [];
   const baseProblem = checkProviderUrl(wire.base_url, network);
   if (baseProblem) errors.push({ path: 'base_url', message: baseProblem });
-  if (wire.auth_config.type !== 'oauth2_client_credentials') return errors;
-  const tokenProblem = checkProviderUrl(wire.auth_config.token_url, network, { allowQuery: true });
+  const auth = wire.auth_config;
+  const tokenProblem = 'token_url' in auth ? checkProviderUrl(auth.token_url, network, { allowQuery: true }) : undefined;
   if (tokenProblem) errors.push({ path: 'auth_config.token_url', message: tokenProblem });
-  return errors;
-}
-
-function checkAgainstKind(wire: ProviderWire, kind: ProviderKind): FieldError[] {
-  const errors: FieldError[] = [];
-  if (!kind.authTypes.includes(wire.auth_config.type)) {
-    errors.push({ path: 'auth_config.type', message: `must be one of ${kind.authTypes.join(', ')} for the kind ${kind.name}` });
-  }
-  if (wire.batch && !kind.can.batch) errors.push({ path: 'batch', message: `the kind ${kind.name} has no batch call` });
+  const loginProblem = 'login_url' in auth ? checkProviderUrl(auth.login_url, network) : undefined;
+  if (loginProblem) errors.push({ path: 'auth_config.login_url', message: loginProblem });
   return errors;
 }
 
 const maxMappedFields = 1_000;
 
-function checkPayloadFields(wire: ProviderWire): FieldError[] {
+function checkPayloadFields(wire: ProviderWire, { isGeneric }: KindDescription): FieldError[] {
   const errors: FieldError[] = [];
   const targets = Object.values(wire.mapping ?? {}).filter((target) => target !== null);
   if (targets.length > maxMappedFields) errors.push({ path: 'mapping', message: `must be at most ${maxMappedFields} fields` });
@@ -137,7 +121,7 @@ function checkPayloadFields(wire: ProviderWire): FieldError[] {
   for (const { path, message } of wire.schema ? checkPayloadSchema(wire.schema) : []) {
     errors.push({ path: path === '' ? 'schema' : `schema.${path}`, message });
   }
-  if (wire.unknown_fields !== 'pass' && !wire.mapping && !isObject(wire.schema?.['properties'])) {
+  if (isGeneric && wire.unknown_fields !== 'pass' && !wire.mapping && !isObject(wire.schema?.['properties'])) {
     errors.push({ path: 'unknown_fields', message: 'needs a mapping, or a schema with properties, to know the known fields from' });
   }
   return errors;
@@ -147,6 +131,7 @@ function toConfig(wire: ProviderWire, kind: string): UnstoredConfig {
   const { retry, breaker, batch } = wire;
   return {
     name: wire.name,
+    account: wire.name,
     kind,
     baseUrl: wire.base_url.replace(/\/+$/, ''),
     auth: toAuth(wire.auth_config),
@@ -156,8 +141,9 @@ function toConfig(wire: ProviderWire, kind: string): UnstoredConfig {
     retry: { maxAttempts: retry.max_attempts, baseMs: retry.base_ms, maxMs: retry.max_ms, maxAgeMs: retry.max_age_ms },
     breaker: { failureRate: breaker.failure_rate, minCalls: breaker.min_calls, windowMs: breaker.window_ms, openMs: breaker.open_ms },
     batch: batch && {
-      maxRecords: batch.max_records,
-      maxWaitMs: batch.max_wait_ms,
+      // Filled in by now: 1 is for the compiler.
+      maxRecords: batch.max_records ?? 1,
+      maxWaitMs: batch.max_wait_ms ?? defaultBatchWaitMs,
       ...(batch.path === undefined ? {} : { path: batch.path }),
     },
     coalesce: wire.coalesce,
@@ -166,13 +152,8 @@ function toConfig(wire: ProviderWire, kind: string): UnstoredConfig {
     unknownFields: wire.unknown_fields,
     schema: wire.schema,
     endpoints: toEndpoints(wire),
+    options: wire.options ?? {},
   };
-}
-
-function toAuth(auth: AuthWire): AuthConfig {
-  if (auth.type !== 'oauth2_client_credentials') return auth;
-  const { token_url: tokenUrl, client_id: clientId, client_secret: clientSecret, scope } = auth;
-  return { type: auth.type, tokenUrl, clientId, clientSecret, ...(scope === undefined ? {} : { scope }) };
 }
 
 const minuteMs = 60_000;
@@ -198,11 +179,4 @@ function toEndpoints(wire: ProviderWire): ProviderConfig['endpoints'] {
 /** For people: defaults filled in, secrets masked. */
 export function maskSecrets(wire: ProviderWire): ProviderWire {
   return { ...wire, auth_config: mapSecrets(wire.auth_config, () => maskedSecret) };
-}
-
-/** The same credentials with every secret replaced. */
-export function mapSecrets(auth: AuthWire, replace: (secret: string, field: string) => string): AuthWire {
-  const replaced: Record<string, unknown> = { ...auth };
-  for (const field of secretFields[auth.type]) replaced[field] = replace(String(replaced[field]), field);
-  return replaced as AuthWire;
 }

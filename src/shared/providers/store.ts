@@ -1,26 +1,32 @@
 /**
- * Providers' configurations in Redis: one hash, a field for each provider, its secrets sealed. Every change goes through a script
- * that compares versions, counts the change and announces it. A configuration that cannot be read (sealed with another key, or
- * damaged) is listed with the reason and costs the others nothing.
+ * Providers' configurations in Redis: one hash, a field for each provider and for each tenant with something of its own there, its
+ * secrets sealed. Every change goes through a script that compares versions, counts the change and announces it. A configuration that
+ * cannot be read (sealed with another key, or damaged) is listed with the reason and costs the others nothing.
  *
  * A secret that is kept ("***", or a PATCH without `auth_config`) stays even where `base_url` changes: whoever may change
  * providers can thereby send a stored credential to a host of their choice. That is why the API asks for the scope `admin` here.
  */
-import type { RedisClient } from '../redis/connection.ts';
-import type { Keys } from '../redis/keys.ts';
-import { defineScript, unexpectedReply } from '../redis/script.ts';
 import type { NetworkPolicy } from './address.ts';
 import type { ProviderConfig } from './config.ts';
+import { createCredentials } from './credentials.ts';
 import type { ProviderKinds } from './kinds.ts';
+import { type Fields, patchFields } from './overlay.ts';
 import type { FieldError } from './payload-schema.ts';
-import removeSource from './remove-provider.lua';
-import { mapSecrets, maskSecrets, parseProvider } from './schema.ts';
+import { parseField } from './provider-field.ts';
+import {
+  createProviderRecords,
+  damagedRecord,
+  isDamaged,
+  parseRecord,
+  type RecordsDeps,
+  type StoredRecord,
+  type WriteOptions,
+  whyInvalid,
+} from './provider-records.ts';
+import { maskSecrets, parseProvider } from './schema.ts';
 import type { Sealer } from './seal.ts';
-import { type AuthWire, type ProviderWire, providerNameShape, readOnlyFields, secretFields } from './wire.ts';
-import writeSource from './write-provider.lua';
-
-const writeProvider = defineScript('write-provider', writeSource);
-const removeProvider = defineScript('remove-provider', removeSource);
+import { createTenantStore } from './tenant-store.ts';
+import { type ProviderWire, providerNameShape } from './wire.ts';
 
 /** What people see of a provider: secrets are `"***"`. */
 export type ProviderView = ProviderWire & {
@@ -43,145 +49,96 @@ export type Written =
   /** There are credentials, and no SLUICE_ENCRYPTION_KEY to seal them with. */
   | { readonly status: 'no_key' };
 
-export interface ProviderStoreDeps {
-  readonly redis: RedisClient;
-  readonly keys: Keys;
+export interface ProviderStoreDeps extends RecordsDeps {
   readonly sealer: Sealer;
   readonly kinds: ProviderKinds;
   readonly network: NetworkPolicy;
-  /** Epoch milliseconds; for `created_at` and `updated_at` only. */
-  readonly now: () => number;
 }
 
-export interface WriteOptions {
-  /** Refuse unless this is the stored version. */
-  readonly ifVersion?: number;
-}
-
-/** What a field of the hash holds. `version` comes first: the script reads it from the beginning of the text. */
-interface StoredRecord {
-  readonly version: number;
-  readonly created_at: string;
-  readonly updated_at: string;
-  readonly paused: boolean;
-  /** Secrets sealed. */
-  readonly provider: ProviderWire;
-}
-
-type Fields = Readonly<Record<string, unknown>>;
+type Stored = StoredRecord<ProviderWire>;
 export type ProviderStore = ReturnType<typeof createProviderStore>;
 
-/** Writers meet rarely; this many lost races in a row mean something else is wrong. */
-const maxRaces = 10;
-const changesField = ':version';
+/** A provider's text with its credentials in the clear, or why it cannot be read. */
+export type OpenedWire =
+  | { readonly status: 'opened'; readonly wire: ProviderWire; readonly record: Stored }
+  | { readonly status: 'unreadable'; readonly reason: string };
 
-export function createProviderStore({ redis, keys, sealer, kinds, network, now }: ProviderStoreDeps) {
-  const place = (name: string, field: string) => `${name}/auth_config.${field}`;
+export function createProviderStore(deps: ProviderStoreDeps) {
+  const { sealer, kinds, network } = deps;
+  const records = createProviderRecords(deps);
+  const credentials = createCredentials(sealer);
+  const tenants = createTenantStore({ records, credentials, kinds, network, openWire });
 
-  async function readTexts(): Promise<{ changes: number; texts: Map<string, string> }> {
-    const { [changesField]: changes, ...texts } = await redis.hgetall(keys.providers);
-    return { changes: Number(changes ?? 0), texts: new Map(Object.entries(texts)) };
+  async function readProvider(name: string): Promise<string | undefined> {
+    return providerNameShape.test(name) ? records.read(name) : undefined;
   }
 
-  async function readText(name: string): Promise<string | undefined> {
-    return providerNameShape.test(name) ? ((await redis.hget(keys.providers, name)) ?? undefined) : undefined;
+  function openWire(name: string, text: string): OpenedWire {
+    const record = parseRecord<ProviderWire>(text);
+    if (!record) return { status: 'unreadable', reason: 'the stored configuration is damaged' };
+    const auth = credentials.open(record.provider.auth_config, name);
+    if (typeof auth === 'string') return { status: 'unreadable', reason: auth };
+    return { status: 'opened', wire: { ...record.provider, auth_config: auth }, record };
   }
 
   /** Never throws: what cannot be read says why. */
   function open(name: string, text: string): StoredProvider {
-    const stored = parseRecord(text);
-    if (!stored) return { status: 'unreadable', name, reason: 'the stored configuration is damaged' };
-    const auth = openAuth(name, stored.provider);
-    if (typeof auth === 'string') return { status: 'unreadable', name, reason: auth };
-    const parsed = parseProvider({ ...stored.provider, auth_config: auth }, { kinds, network: { allowPrivateNetworks: true } });
-    if (parsed.status === 'invalid') return { status: 'unreadable', name, reason: describe(parsed.errors) };
-    const { paused, version, created_at, updated_at } = stored;
+    const opened = openWire(name, text);
+    if (opened.status === 'unreadable') return { ...opened, name };
+    const parsed = parseProvider(opened.wire, { kinds, network: { allowPrivateNetworks: true } });
+    if (parsed.status === 'invalid') return { status: 'unreadable', name, reason: whyInvalid(parsed.errors) };
+    const { paused, version, created_at, updated_at } = opened.record;
     const config = { ...parsed.config, isPaused: paused, version };
     return { status: 'ready', name, config, view: { ...maskSecrets(parsed.wire), paused, version, created_at, updated_at } };
   }
 
-  /** Credentials in the clear, or why not. */
-  function openAuth(name: string, wire: ProviderWire): AuthWire | string {
-    if (!Object.hasOwn(secretFields, wire.auth_config?.type)) return 'the stored configuration is damaged';
-    let problem: string | undefined;
-    const auth = mapSecrets(wire.auth_config, (sealed, field) => {
-      const opened = sealer.open(sealed, place(name, field));
-      if (opened.status === 'opened') return opened.plain;
-      problem ??= opened.reason;
-      return '';
-    });
-    return problem ?? auth;
+  async function compareAndWrite(name: string, before: Stored | undefined, after: Pick<Stored, 'paused' | 'provider'>): Promise<Written> {
+    const written = await records.write(name, before, after);
+    if (written.status === 'written') return { status: before ? 'replaced' : 'created', provider: open(name, written.text) };
+    return written.status === 'conflict' ? written : { status: 'not_found' };
   }
 
-  function sealAuth(name: string, auth: AuthWire): AuthWire | undefined {
-    let isSealed = true;
-    const sealed = mapSecrets(auth, (secret, field) => {
-      const result = sealer.seal(secret, place(name, field));
-      if (result.status === 'sealed') return result.text;
-      isSealed = false;
-      return '';
-    });
-    return isSealed ? sealed : undefined;
-  }
-
-  async function compareAndWrite(
-    name: string,
-    before: StoredRecord | undefined,
-    after: Omit<StoredRecord, 'version' | 'updated_at'>,
-  ): Promise<Written> {
-    const seen = before?.version ?? 0;
-    const { created_at, paused, provider } = after;
-    const text = JSON.stringify({ version: seen + 1, created_at, updated_at: new Date(now()).toISOString(), paused, provider });
-    const reply = await writeProvider.run(redis, [keys.providers], [name, seen, text, keys.providersChanged]);
-    const [word, number] = Array.isArray(reply) ? reply : [];
-    if (word === 'written') return { status: before ? 'replaced' : 'created', provider: open(name, text) };
-    if (word === 'conflict') return { status: 'conflict', version: Number(number) };
-    throw unexpectedReply(writeProvider.name, reply);
-  }
-
-  async function write(name: string, input: unknown, before: StoredRecord | undefined): Promise<Written> {
-    const parsed = parseProvider(input, { kinds, network, keptAuth: before && openAuth(name, before.provider) });
+  async function write(name: string, input: unknown, before: Stored | undefined): Promise<Written> {
+    const parsed = parseProvider(input, { kinds, network, keptAuth: before && credentials.open(before.provider.auth_config, name) });
     if (parsed.status === 'invalid') return parsed;
-    const auth = sealAuth(name, parsed.wire.auth_config);
+    const errors = before ? await tenants.checkAgainst(parsed.wire) : [];
+    if (errors.length > 0) return { status: 'invalid', errors };
+    const auth = credentials.seal(parsed.wire.auth_config, name);
     if (!auth) return { status: 'no_key' };
-    const created_at = before?.created_at ?? new Date(now()).toISOString();
-    return compareAndWrite(name, before, { created_at, paused: before?.paused ?? false, provider: { ...parsed.wire, auth_config: auth } });
+    return compareAndWrite(name, before, { paused: before?.paused ?? false, provider: { ...parsed.wire, auth_config: auth } });
   }
 
-  /** Reads, changes, writes; again if another writer came between. */
-  async function change(
+  async function createNew(name: string, input: unknown): Promise<Written> {
+    const text = await readProvider(name);
+    if (text !== undefined) return { status: 'conflict', version: (parseRecord(text) ?? damagedRecord(text)).version };
+    return write(name, input, undefined);
+  }
+
+  const change = async (
     name: string,
     options: WriteOptions,
-    attempt: (before: StoredRecord | undefined) => Promise<Written>,
-  ): Promise<Written> {
-    for (let races = 0; ; races += 1) {
-      const text = await readText(name);
-      const before = text === undefined ? undefined : (parseRecord(text) ?? damagedRecord(text));
-      const version = before?.version ?? 0;
-      if (options.ifVersion !== undefined && options.ifVersion !== version) return { status: 'conflict', version };
-      const written = await attempt(before);
-      if (written.status !== 'conflict' || races >= maxRaces) return written;
-    }
-  }
+    attempt: (before: Stored | undefined) => Promise<Written>,
+  ): Promise<Written> =>
+    providerNameShape.test(name) ? records.change<ProviderWire, Written>(name, options, attempt) : attempt(undefined);
 
   return {
-    readTexts,
-    readText,
+    ...tenants,
+    /** Of providers and of their tenants, by the field of the hash. */
+    readTexts: records.readAll,
+    /** Of a field of the hash. */
+    readText: async (field: string) => (isKnownField(field) ? records.read(field) : undefined),
+    countChanges: records.countChanges,
     open,
-
-    /** How many changes there have been. */
-    async countChanges(): Promise<number> {
-      return Number((await redis.hget(keys.providers, changesField)) ?? 0);
-    },
 
     /** By name. */
     async list(): Promise<StoredProvider[]> {
-      const { texts } = await readTexts();
-      return [...texts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, text]) => open(name, text));
+      const { texts } = await records.readAll();
+      const names = [...texts.keys()].filter((field) => isProviderField(field)).sort();
+      return names.map((name) => open(name, texts.get(name) ?? ''));
     },
 
     async get(name: string): Promise<StoredProvider | undefined> {
-      const text = await readText(name);
+      const text = await readProvider(name);
       return text === undefined ? undefined : open(name, text);
     },
 
@@ -199,9 +156,11 @@ export function createProviderStore({ redis, keys, sealer, kinds, network, now }
 
     /** Replaces the fields that are given; null takes a field back to its default. */
     async patch(name: string, fields: Fields, options: WriteOptions = {}): Promise<Written> {
-      return change(name, options, async (before) =>
-        before ? write(name, patched(before.provider, fields, name), before) : { status: 'not_found' },
-      );
+      return change(name, options, async (before) => {
+        if (!before) return { status: 'not_found' };
+        // What is stored is sealed: as the base of a change, each secret says "keep what is stored".
+        return write(name, { ...patchFields(maskSecrets(before.provider), fields), name }, before);
+      });
     },
 
     /** Works without the key, so that a provider in trouble can always be paused. */
@@ -210,56 +169,25 @@ export function createProviderStore({ redis, keys, sealer, kinds, network, now }
         if (!before) return { status: 'not_found' };
         if (isDamaged(before))
           return { status: 'invalid', errors: [{ path: '', message: 'the stored configuration is damaged: replace it' }] };
-        return compareAndWrite(name, before, { ...before, paused: isPaused });
+        return compareAndWrite(name, before, { provider: before.provider, paused: isPaused });
       });
     },
 
+    /** With what its tenants have there. */
     async remove(name: string): Promise<{ status: 'removed' | 'not_found' }> {
       if (!providerNameShape.test(name)) return { status: 'not_found' };
-      const reply = await removeProvider.run(redis, [keys.providers], [name, keys.providersChanged]);
-      const [word] = Array.isArray(reply) ? reply : [];
-      if (word === 'removed') return { status: 'removed' };
-      if (word === 'missing') return { status: 'not_found' };
-      throw unexpectedReply(removeProvider.name, reply);
+      return { status: (await records.remove(name)) === 'removed' ? 'removed' : 'not_found' };
     },
   };
-
-  async function createNew(name: string, input: unknown): Promise<Written> {
-    const text = await readText(name);
-    if (text !== undefined) return { status: 'conflict', version: (parseRecord(text) ?? damagedRecord(text)).version };
-    return write(name, input, undefined);
-  }
 }
 
-function parseRecord(text: string): StoredRecord | undefined {
-  try {
-    const record = JSON.parse(text) as StoredRecord;
-    const isRecord = Number.isSafeInteger(record.version) && typeof record.provider === 'object' && record.provider !== null;
-    return isRecord ? record : undefined;
-  } catch {
-    return undefined;
-  }
+function isKnownField(field: string): boolean {
+  return providerNameShape.test(parseField(field)?.name ?? '');
 }
 
-/** Stands for a text nobody can read, so that it can be replaced: its version as the script sees it. */
-function damagedRecord(text: string): StoredRecord {
-  const version = Number(/^\{"version":(\d+)[,}]/.exec(text)?.[1] ?? 0);
-  return {
-    version,
-    created_at: new Date(0).toISOString(),
-    updated_at: '',
-    paused: false,
-    provider: { auth_config: { type: 'none' } } as ProviderWire,
-  };
-}
-
-function isDamaged(record: StoredRecord): boolean {
-  return record.updated_at === '';
-}
-
-function describe(errors: readonly FieldError[]): string {
-  const [first] = errors;
-  return `the stored configuration is not valid: ${first?.path} ${first?.message}`;
+function isProviderField(field: string): boolean {
+  const parsed = parseField(field);
+  return parsed !== undefined && parsed.tenant === undefined;
 }
 
 function nameOf(input: unknown): string | undefined {
@@ -269,16 +197,4 @@ function nameOf(input: unknown): string | undefined {
 
 function named(input: unknown, name: string): unknown {
   return typeof input === 'object' && input !== null && !Array.isArray(input) ? { ...input, name } : input;
-}
-
-/** The two forms of limits exclude each other: giving one takes the other back. */
-function patched(wire: ProviderWire, fields: Fields, name: string): Fields {
-  const given = Object.fromEntries(Object.entries(fields).filter(([field]) => !readOnlyFields.includes(field)));
-  const isShortForm = given['rate_limit'] != null || given['burst_limit'] != null;
-  const dropped = isShortForm ? { limits: null } : given['limits'] != null ? { rate_limit: null, burst_limit: null } : {};
-  // What is stored is sealed: as the base of a change, each secret says "keep what is stored".
-  const kept: Fields = { ...maskSecrets(wire) };
-  return Object.fromEntries(
-    Object.entries({ ...kept, ...dropped, ...given, name }).filter(([, value]) => value !== null && value !== undefined),
-  );
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { operationKinds } from '../domain/operation.ts';
+import { authWire } from './auth-wire.ts';
 
 export const providerNameShape = /^[a-z0-9_-]{1,64}$/;
 /** Shown in place of a secret; sent back, it keeps the secret that is stored. */
@@ -23,54 +24,7 @@ export function parsePeriodMs(period: string | number): number {
 const whole = (min: number, max: number) =>
   z.int(`must be a whole number from ${min} to ${max}`).min(min, `must be at least ${min}`).max(max, `must be at most ${max}`);
 
-const visibleAscii = /^[\x21-\x7e]+$/;
-const headerText = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
-const secret = z.string().min(1).max(8_192);
-const identifier = z.string().min(1).max(1_024);
 const url = z.string().min(1).max(2_048);
-
-/** Headers that belong to the transport or to Sluice itself. */
-const ownHeaders = new Set(
-  'connection content-length content-type expect host idempotency-key keep-alive te trailer transfer-encoding upgrade x-record-timestamp'.split(
-    ' ',
-  ),
-);
-const headerName = z
-  .string()
-  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, 'must be the name of a header')
-  .refine((name) => !ownHeaders.has(name.toLowerCase()), 'must not be a header that Sluice sets itself');
-
-export const authWire = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('none') }),
-  z.strictObject({ type: z.literal('bearer'), token: secret.regex(visibleAscii, 'must be visible ASCII characters without spaces') }),
-  z.strictObject({
-    type: z.literal('api_key'),
-    header: headerName.default('X-Api-Key'),
-    value: secret.regex(headerText, 'must be visible ASCII characters'),
-  }),
-  z.strictObject({
-    type: z.literal('basic'),
-    username: identifier.regex(/^[^:]*$/, 'must not hold a colon'),
-    password: secret,
-  }),
-  z.strictObject({
-    type: z.literal('oauth2_client_credentials'),
-    token_url: url,
-    client_id: identifier,
-    client_secret: secret,
-    scope: z.string().min(1).max(2_048).optional(),
-  }),
-]);
-export type AuthWire = z.infer<typeof authWire>;
-
-/** The fields of `auth_config` that are sealed at rest and masked in every answer. */
-export const secretFields: Readonly<Record<AuthWire['type'], readonly string[]>> = {
-  none: [],
-  bearer: ['token'],
-  api_key: ['value'],
-  basic: ['password'],
-  oauth2_client_credentials: ['client_secret'],
-};
 
 const limitWire = z.strictObject({
   requests: whole(1, 1_000_000_000),
@@ -102,9 +56,12 @@ const path = z
   .max(1_024)
   .regex(/^\/[\x21\x22\x24-\x7e]*$/, 'must begin with / and hold no space or #');
 
+export const defaultBatchWaitMs = 20;
+
+/** Without defaults: those are the kind's. */
 const batchWire = z.strictObject({
-  max_records: whole(1, 1_000).default(100),
-  max_wait_ms: whole(0, 10_000).default(20),
+  max_records: whole(1, 1_000).optional(),
+  max_wait_ms: whole(0, 10_000).optional(),
   path: path.refine((text) => !/[{}]/.test(text), 'must not hold a template').optional(),
 });
 
@@ -144,8 +101,23 @@ export const providerWire = z.strictObject({
   unknown_fields: z.enum(['pass', 'drop', 'refuse']).default('pass'),
   schema: z.record(z.string(), z.unknown()).optional(),
   endpoints: endpointsWire.optional(),
+  /** The kind's own settings: checked, and filled in, by the kind's schema. */
+  options: z.record(z.string().max(64), z.unknown()).optional(),
 });
 export type ProviderWire = z.infer<typeof providerWire>;
 
 /** What an answer shows besides; accepted and ignored when it is sent back. */
 export const readOnlyFields: readonly string[] = ['paused', 'version', 'created_at', 'updated_at'];
+
+/** What a tenant may have of its own at a provider; nothing is filled in, for what is left out is the provider's. */
+export const tenantWire = z.strictObject({
+  base_url: url.optional(),
+  auth_config: authWire.optional(),
+  rate_limit: providerWire.shape.rate_limit,
+  burst_limit: providerWire.shape.burst_limit,
+  limits: providerWire.shape.limits,
+  max_concurrency: providerWire.shape.max_concurrency.unwrap().optional(),
+  batch: providerWire.shape.batch,
+  options: providerWire.shape.options,
+});
+export type TenantWire = z.infer<typeof tenantWire>;

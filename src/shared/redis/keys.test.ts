@@ -22,15 +22,20 @@ test('all keys of a shard share a slot, whatever names are in them', () => {
     keys.deadLetterProviders(7),
     keys.lease(7),
     keys.waiting(7),
+    keys.routed(7, 'default'),
+    keys.routed(7, '{x}'),
   ];
   expect(all.map(slotPart)).toEqual(all.map(() => '07'));
   expect(new Set(all).size).toBe(all.length);
 });
 
-test('the keys of a gate share a slot, and so do those of the fleet', () => {
+test('the keys of a gate share a slot, and so do those of the fleet and of a token', () => {
   const keys = createKeys();
   expect([keys.gate('crm'), keys.gateWindow('crm', 1), keys.gateQuota('crm', 1)].map(slotPart)).toEqual(['crm', 'crm', 'crm']);
   expect(slotPart(keys.fleet)).toBe(slotPart(keys.fleetInfo));
+  const token = [keys.token('crm'), keys.tokenLock('crm'), keys.refreshToken('crm'), keys.tokenPace('crm')];
+  expect(new Set(token).size).toBe(4);
+  expect(token.map(slotPart)).toEqual(token.map(() => 'crm'));
 });
 
 test('a hundred ranks share a bucket of results', () => {

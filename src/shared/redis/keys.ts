@@ -2,6 +2,8 @@
  * Every key and channel name, with its type and life. `{NN}` is the shard's hash tag: all keys of a shard share it, so that one
  * script may touch them together and a Redis Cluster spreads shards over its nodes. A prefix keeps deployments (and tests) apart.
  */
+import { queueName } from '../domain/operation.ts';
+
 export type Keys = ReturnType<typeof createKeys>;
 
 /** Results lie in buckets of so many ranks: hashes of up to 128 small fields stay packed in Redis (hash-max-listpack-entries). */
@@ -42,6 +44,8 @@ export function createKeys(prefix = '') {
     lease: (shard: number) => `${shardTag(shard)}:lease`,
     /** Set: `<queue> <entry id>` of operations somebody is waiting for. Expires in a minute. */
     waiting: (shard: number) => `${shardTag(shard)}:waiting`,
+    /** Hash, one for each tenant: record digest to the providers that routes ever chose for the record, joined by commas. Kept, as `records`. */
+    routed: (shard: number, tenant: string) => `${shardTag(shard)}:${queueName('routed', tenant)}`,
     /** Channel: names of queues that got entries while nobody was reading them. */
     bell: (shard: number) => `${shardTag(shard)}:bell`,
     /** Channel: members of `waiting` that became final. */
@@ -55,13 +59,19 @@ export function createKeys(prefix = '') {
     /** Hash: permits by sub-window of a long or large limit. Expires with its window. */
     gateQuota: (account: string, perMs: number) => `${gateTag(account)}:s:${perMs}`,
     /** Hash: the fleet's access token, sealed, its version and expiry. Expires with the token. */
-    token: (provider: string) => `${prefix}auth:{${provider}}`,
+    token: (place: string) => `${prefix}auth:{${place}}`,
     /** String: held by the one process that refreshes the token. Expires. */
-    tokenLock: (provider: string) => `${prefix}auth:{${provider}}:lock`,
+    tokenLock: (place: string) => `${prefix}auth:{${place}}:lock`,
+    /** String: the newest refresh token, sealed, where the configured one has been replaced. Kept: it is the only copy. */
+    refreshToken: (place: string) => `${prefix}auth:{${place}}:refresh`,
+    /** String: the last request for a token, where the token endpoint may be asked only so often. Expires. */
+    tokenPace: (place: string) => `${prefix}auth:{${place}}:pace`,
 
     // The fleet's
     /** Hash: name to configuration, as JSON; its field `:version` counts changes. */
     providers: `${prefix}providers`,
+    /** Hash: name to route, as JSON; its field `:version` counts changes. */
+    routes: `${prefix}routes`,
     /** Sorted set: worker id to the end of its heartbeat (ms by Redis's clock). */
     fleet: `${prefix}{fleet}`,
     /** Hash: worker id to what it says of itself, JSON. */
@@ -72,6 +82,8 @@ export function createKeys(prefix = '') {
     fleetChanged: `${prefix}fleet:changed`,
     /** Channel: name of the provider whose configuration changed. */
     providersChanged: `${prefix}providers:changed`,
+    /** Channel: name of the route that changed. */
+    routesChanged: `${prefix}routes:changed`,
     /** Channel: account whose calls must stop now (pause, breaker). */
     gateChanged: `${prefix}gate:changed`,
     /** Prefix of rate-limiter-flexible's keys; they expire. */

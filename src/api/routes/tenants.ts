@@ -1,0 +1,179 @@
+/** What a tenant has of its own at a provider: its account, its limits. Everything else it has is the provider's. */
+import { z } from '@hono/zod-openapi';
+import { toJSONSchema } from 'zod';
+import { queueName } from '../../shared/domain/operation.ts';
+import type { ProviderStore } from '../../shared/providers/store.ts';
+import type { StoredTenant, TenantWritten } from '../../shared/providers/tenant-store.ts';
+import { tenantWire } from '../../shared/providers/wire.ts';
+import type { Caller } from '../api-keys.ts';
+import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
+import { ProblemError } from '../problem.ts';
+import { type AddRoute, invalid, readObjectBody } from '../route.ts';
+import { found, mayChangeProviders, noKey, unknownProvider } from './provider-answers.ts';
+
+export interface TenantDeps {
+  readonly store: Pick<ProviderStore, 'get' | 'getTenant' | 'listTenants' | 'patchTenant' | 'putTenant' | 'removeTenant'>;
+  /** Forgets what the gate knows of an account. */
+  readonly clearGate: (account: string) => Promise<void>;
+}
+
+const tag = 'providers';
+const path = '/providers/{name}/tenants/{tenant}';
+const providerParams = z.object({ name: z.string().max(200) });
+const tenantParams = z.object({ name: z.string().max(200), tenant: z.string().max(200) });
+const viewSchema = {
+  type: 'object',
+  description:
+    'What the tenant has of its own, with `provider`, `tenant`, `version`, `created_at` and `updated_at`; secrets show as "***".',
+  properties: { provider: { type: 'string' }, tenant: { type: 'string' }, version: { type: 'integer' } },
+};
+
+export function addTenantRoutes(add: AddRoute, deps: TenantDeps): void {
+  addReads(add, deps);
+  addWrites(add, deps);
+  addRemoval(add, deps);
+}
+
+function addReads(add: AddRoute, { store }: TenantDeps): void {
+  add(
+    {
+      method: 'get',
+      path: '/providers/{name}/tenants',
+      summary: 'The tenants that have something of their own at a provider',
+      tag,
+      scope: 'read',
+      params: providerParams,
+      query: z.object(pageQuery),
+      answers: { 200: { description: 'A page of tenants, by name.', schema: listSchema(viewSchema) } },
+      problems: ['not_found'],
+    },
+    async (c, { caller, params: { name }, query }) => {
+      found(await store.get(name), name);
+      const limit = pageLimit(query);
+      const after = query.cursor === undefined ? '' : Buffer.from(query.cursor, 'base64url').toString('utf8');
+      const rest = (await store.listTenants(name)).filter(({ tenant }) => tenant > after && maySee(caller, tenant));
+      const items = rest.slice(0, limit);
+      const last = rest.length > limit ? items.at(-1) : undefined;
+      return c.json(listAnswer(items.map(describeTenant), last && Buffer.from(last.tenant).toString('base64url')));
+    },
+  );
+  add(
+    {
+      method: 'get',
+      path,
+      summary: 'What a tenant has of its own at a provider',
+      tag,
+      scope: 'read',
+      params: tenantParams,
+      answers: { 200: { description: 'The tenant.', schema: viewSchema } },
+      problems: ['not_found'],
+    },
+    async (c, { caller, params: { name, tenant } }) => {
+      refuseOthers(caller, tenant);
+      found(await store.get(name), name);
+      const stored = await store.getTenant(name, tenant);
+      if (!stored) throw nothingOwn(name, tenant);
+      return c.json(describeTenant(stored));
+    },
+  );
+}
+
+function addWrites(add: AddRoute, { store }: TenantDeps): void {
+  const body = {
+    ...toJSONSchema(tenantWire, { io: 'input' }),
+    description: 'What is left out is the provider’s; of `batch` and `options`, what is left out of them.',
+  };
+  add(
+    {
+      method: 'put',
+      path,
+      summary: 'Give a tenant an account, limits or settings of its own at a provider',
+      tag,
+      scope: 'admin',
+      params: tenantParams,
+      body,
+      answers: { 200: { description: 'Replaced.', schema: viewSchema }, 201: { description: 'Created.', schema: viewSchema } },
+      problems: ['not_found', 'conflict'],
+    },
+    async (c, { caller, params: { name, tenant } }) => {
+      mayChangeProviders(caller);
+      const outcome = await store.putTenant(name, tenant, await readObjectBody(c));
+      return c.json(describeTenant(writtenTenant(outcome, name, tenant)), outcome.status === 'created' ? 201 : 200);
+    },
+  );
+  add(
+    {
+      method: 'patch',
+      path,
+      summary: 'Change fields that a tenant has of its own; null gives a field back to the provider',
+      tag,
+      scope: 'admin',
+      params: tenantParams,
+      body: { type: 'object', description: 'Any fields that a tenant may have of its own.', additionalProperties: true },
+      answers: { 200: { description: 'Changed.', schema: viewSchema } },
+      problems: ['not_found', 'conflict'],
+    },
+    async (c, { caller, params: { name, tenant } }) => {
+      mayChangeProviders(caller);
+      return c.json(describeTenant(writtenTenant(await store.patchTenant(name, tenant, await readObjectBody(c)), name, tenant)));
+    },
+  );
+}
+
+function addRemoval(add: AddRoute, { store, clearGate }: TenantDeps): void {
+  add(
+    {
+      method: 'delete',
+      path,
+      summary: 'Take back what a tenant has of its own: what it has queued goes to the provider’s account then',
+      tag,
+      scope: 'admin',
+      params: tenantParams,
+      answers: { 204: { description: 'Taken back.' } },
+      problems: ['not_found'],
+    },
+    async (c, { caller, params: { name, tenant } }) => {
+      mayChangeProviders(caller);
+      found(await store.get(name), name);
+      if ((await store.removeTenant(name, tenant)).status === 'not_found') throw nothingOwn(name, tenant);
+      await clearGate(queueName(name, tenant));
+      return c.body(null, 204);
+    },
+  );
+}
+
+function describeTenant(stored: StoredTenant) {
+  return stored.status === 'ready' ? stored.view : { provider: stored.provider, tenant: stored.tenant, unreadable: stored.reason };
+}
+
+function nothingOwn(name: string, tenant: string): ProblemError {
+  return new ProblemError('not_found', { detail: `tenant ${tenant.slice(0, 64)} has nothing of its own at ${name.slice(0, 64)}` });
+}
+
+function maySee(caller: Caller, tenant: string): boolean {
+  return caller.tenant === undefined || caller.tenant === tenant;
+}
+
+/** Throws where the key is bound to another tenant. */
+export function refuseOthers(caller: Caller, tenant: string): void {
+  if (!maySee(caller, tenant)) throw new ProblemError('forbidden', { detail: 'the API key is bound to another tenant' });
+}
+
+/** The stored tenant. Throws the problem where it was not written. */
+function writtenTenant(outcome: TenantWritten, name: string, tenant: string): StoredTenant {
+  switch (outcome.status) {
+    case 'created':
+    case 'replaced':
+      return outcome.tenant;
+    case 'invalid':
+      throw invalid(outcome.errors);
+    case 'unknown_provider':
+      throw unknownProvider(name);
+    case 'not_found':
+      throw nothingOwn(name, tenant);
+    case 'no_key':
+      throw noKey();
+    case 'conflict':
+      throw new ProblemError('conflict', { detail: `it was changed meanwhile, and is at version ${outcome.version}` });
+  }
+}
