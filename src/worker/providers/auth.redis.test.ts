@@ -81,6 +81,8 @@ function open(client: RedisClient = redis, allowPrivateNetworks = true): Provide
   return adapter;
 }
 
+const guard = { mayStart: () => true, nextRequest: async () => undefined };
+
 function send(adapter: ProviderAdapter, onStart: (abort: (reason: string) => void) => void = () => {}): Promise<CallOutcome> {
   const preparation = adapter.prepare({
     operationId: 'o',
@@ -92,10 +94,11 @@ function send(adapter: ProviderAdapter, onStart: (abort: (reason: string) => voi
     timestampMs: 0,
     dataJson: '{}',
     providerRecordId: undefined,
+    isInDoubt: false,
   });
   if (preparation.status === 'refused') throw new Error('refused');
   return new Promise((resolve) => {
-    const inFlight = adapter.send([preparation.prepared], { mayStart: () => true }, ([outcome]) => resolve(outcome as CallOutcome));
+    const inFlight = adapter.send([preparation.prepared], guard, ([outcome]) => resolve(outcome as CallOutcome));
     onStart((reason) => inFlight.abort(reason));
   });
 }
@@ -213,7 +216,7 @@ describe('a token endpoint', () => {
       error: {
         kind: 'auth',
         code: 'credentials_refused',
-        message: `the token endpoint answered ${status} (invalid_client)`,
+        message: `the token endpoint answered ${status} (invalid_client: *** is wrong)`,
         retryAfterMs: 60_000,
       },
     });

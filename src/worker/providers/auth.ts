@@ -6,12 +6,13 @@
  * (`token_expired`). If the next one is answered 401 too before anything was accepted, the token is not the trouble: it stays, and
  * calls fail like any other refusal. Without this rule a provider that always answers 401 would be called for ever, for free.
  */
-import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { AuthConfig } from '../../shared/providers/config.ts';
-import type { FleetToken, Token } from './fleet-token.ts';
-import type { ClientCredentials, Fetched } from './token-endpoint.ts';
+import type { FleetToken, StoredRefreshToken, Token } from './fleet-token.ts';
+import type { Fetched } from './token-endpoint.ts';
+import type { TokenAuth } from './token-grants.ts';
+import { createTokenPublisher } from './token-publisher.ts';
 
 export interface Credentials {
   /** Names and values in turn. */
@@ -20,6 +21,8 @@ export interface Credentials {
   readonly secrets: readonly string[];
   /** Undefined for fixed credentials. */
   readonly version: string | undefined;
+  /** Where the API is to be called, if that came with them. */
+  readonly instanceUrl: string | undefined;
 }
 
 export type Obtained =
@@ -37,21 +40,22 @@ export interface Authentication {
   onAccepted(credentials: Credentials): void;
   /** The provider answered 401; the code of the failure. */
   onUnauthorized(credentials: Credentials): 'token_expired' | 'unauthorized';
-  close(): void;
+  /** Ends all waiting; resolves when no new refresh token can be lost any more, or after a quarter of a minute. */
+  close(): Promise<void>;
 }
 
-export function createFixedAuthentication(auth: Exclude<AuthConfig, ClientCredentials>): Authentication {
-  const credentials: Credentials = { ...fixedHeaders(auth), version: undefined };
+export function createFixedAuthentication(auth: Exclude<AuthConfig, TokenAuth>): Authentication {
+  const credentials: Credentials = { ...fixedHeaders(auth), version: undefined, instanceUrl: undefined };
   return {
     current: () => credentials,
     obtain: async () => ({ status: 'obtained', credentials }),
     onAccepted() {},
     onUnauthorized: () => 'unauthorized',
-    close() {},
+    close: async () => {},
   };
 }
 
-function fixedHeaders(auth: Exclude<AuthConfig, ClientCredentials>): Pick<Credentials, 'headers' | 'secrets'> {
+function fixedHeaders(auth: Exclude<AuthConfig, TokenAuth>): Pick<Credentials, 'headers' | 'secrets'> {
   if (auth.type === 'none') return { headers: [], secrets: [] };
   if (auth.type === 'bearer') return { headers: ['authorization', `Bearer ${auth.token}`], secrets: [auth.token] };
   if (auth.type === 'api_key') return { headers: [auth.header, auth.value], secrets: [auth.value] };
@@ -59,16 +63,14 @@ function fixedHeaders(auth: Exclude<AuthConfig, ClientCredentials>): Pick<Creden
   return { headers: ['authorization', `Basic ${pair}`], secrets: [auth.password, pair] };
 }
 
-/** Stands for the credentials where they must not be written. */
-export function fingerprintOf(auth: ClientCredentials): string {
-  return createHash('sha256')
-    .update(JSON.stringify([auth.tokenUrl, auth.clientId, auth.clientSecret, auth.scope ?? '']))
-    .digest('base64url');
-}
-
 export interface TokenAuthenticationDeps {
   readonly fleet: FleetToken;
-  readonly fetch: () => Promise<Fetched>;
+  /** Never rejects. Undefined: no refresh token has taken the configured one's place. */
+  readonly fetch: (newestRefreshToken: string | undefined) => Promise<Fetched>;
+  /** New refresh tokens may come with access tokens. */
+  readonly mayRotate: boolean;
+  /** Least time between two requests to the token endpoint, from the whole fleet; 0: none. */
+  readonly minIntervalMs: number;
   /** The client secret and whatever else must be masked besides the token. */
   readonly secrets: readonly string[];
   readonly monotonicMs: () => number;
@@ -90,12 +92,18 @@ const unavailablePauseMs = 1_000;
 const dropEveryMs = 60_000;
 /** Ahead of time there is no hurry: another process may be at it. */
 const renewEveryMs = 1_000;
-/** Fetched anew when a fifth of its life, at most a minute, is left. */
-const marginOf = (lifeMs: number) => Math.min(60_000, lifeMs / 5);
+/** Where the token endpoint may be asked only so often, how long one that may not asks nobody. */
+const maxLaterPauseMs = 5_000;
+/** Fetching takes 10 s at most. */
+const maxClosingMs = 15_000;
+
+/** Fetched anew when a fifth of its life is left, at most a minute, or the time of three requests where those may be made only so often. */
+const marginOf = (lifeMs: number, minIntervalMs: number) => Math.min(Math.max(60_000, 3 * minIntervalMs), lifeMs / 5);
 
 export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authentication {
   const { fleet, fetch, monotonicMs } = deps;
   const closing = new AbortController();
+  const publisher = createTokenPublisher({ fleet, monotonicMs, closing: closing.signal, closingMs: maxClosingMs });
   let held: Held | undefined;
   let refusedVersion = '';
   let mayDropAtMs = Number.NEGATIVE_INFINITY;
@@ -108,6 +116,7 @@ export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authen
       headers: ['authorization', `Bearer ${token.value}`],
       secrets: [token.value, ...deps.secrets],
       version: token.version,
+      instanceUrl: token.instanceUrl,
     };
     // A sixteenth of the margin is for the call's own way.
     held = { credentials, endsAtMs: nowMs + token.lifeMs - token.marginMs / 16, renewAtMs: nowMs + token.lifeMs - token.marginMs };
@@ -115,13 +124,15 @@ export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authen
   }
 
   async function obtainOnce(isAhead: boolean): Promise<Obtained> {
+    if (publisher.pending()) return { status: 'unavailable', reason: 'the new refresh token is not stored yet' };
     try {
       for (;;) {
         const acquired = await fleet.acquire({ refusedVersion, isAhead });
         if (acquired.status === 'token') return { status: 'obtained', credentials: hold(acquired.token) };
-        if (acquired.status === 'fetch') return await fetchAndPublish();
+        if (acquired.status === 'fetch') return await fetchAndPublish(acquired.refreshToken);
         // The old token still serves.
-        if (isAhead) return { status: 'unavailable', reason: 'another process fetches the token' };
+        if (isAhead) return { status: 'unavailable', reason: 'the token is fetched by another process, or later' };
+        if (acquired.status === 'later') return failUntilLater(acquired.inMs);
         await delay(Math.min(lookEveryMs, acquired.atMostMs + 1), undefined, { signal: closing.signal });
       }
     } catch (error) {
@@ -130,18 +141,31 @@ export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authen
     }
   }
 
-  async function fetchAndPublish(): Promise<Obtained> {
-    const fetched = await fetch();
+  async function fetchAndPublish(stored: StoredRefreshToken): Promise<Obtained> {
+    // Whoever closes now need not wait for an answer that could change something.
+    if (closing.signal.aborted) {
+      await fleet.release().catch(() => {});
+      return { status: 'unavailable', reason: 'closed' };
+    }
+    const fetched = await fetch(stored.value);
     if (fetched.status !== 'fetched') {
       // If this fails too, the lock expires by itself.
       await fleet.release().catch(() => {});
       return fail(fetched);
     }
-    const token = { value: fetched.value, version: deps.createVersion(), lifeMs: fetched.lifeMs, marginMs: marginOf(fetched.lifeMs) };
+    const { value, lifeMs, instanceUrl, refreshToken } = fetched;
+    const token = { value, version: deps.createVersion(), lifeMs, marginMs: marginOf(lifeMs, deps.minIntervalMs), instanceUrl };
     const credentials = hold(token);
-    // Held here in any case: a token that cannot be shared still serves this process.
-    await fleet.publish(token).catch(() => {});
+    await publisher.publish(token, refreshToken === undefined ? undefined : { value: refreshToken, before: stored.mark });
     return { status: 'obtained', credentials };
+  }
+
+  function failUntilLater(inMs: number): Obtained {
+    const message = `the token endpoint may be asked again in ${Math.ceil(inMs / 1_000)} s`;
+    const error: ProviderError = { kind: 'transient', code: 'token_unavailable', message, retryAfterMs: inMs };
+    const obtained: Obtained = { status: 'failed', error };
+    lastFailure = { obtained, untilMs: monotonicMs() + Math.min(inMs, maxLaterPauseMs) };
+    return obtained;
   }
 
   function fail(fetched: Exclude<Fetched, { status: 'fetched' }>): Obtained {
@@ -199,6 +223,16 @@ export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authen
       held = undefined;
       return 'token_expired';
     },
-    close: () => closing.abort(),
+    async close() {
+      closing.abort();
+      if (!deps.mayRotate) return;
+      const stop = new AbortController();
+      const stored = (async () => {
+        await underWay;
+        await publisher.pending();
+      })();
+      await Promise.race([stored, delay(maxClosingMs, undefined, { signal: stop.signal }).catch(() => {})]);
+      stop.abort();
+    },
   };
 }

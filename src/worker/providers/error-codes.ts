@@ -30,6 +30,27 @@ export const providerErrorCodes = {
   token_expired: 'The access token is no longer taken; it is refreshed and the call repeated.',
   credentials_refused: 'The token endpoint refuses our credentials.',
   token_unavailable: 'The token endpoint cannot be reached or does not answer properly.',
+  // Adapters of several requests
+  create_in_doubt: 'An earlier create may have been carried out, and there is no way to find out.',
+  adapter_fault: 'The adapter failed over what it was answered: a bug.',
+  // Salesforce
+  daily_limit: 'The calls of the last 24 hours have used up what the organization may make.',
+  concurrency_limit: 'Too many long calls run at once.',
+  record_locked: 'Another transaction holds the record or its parent.',
+  batch_rolled_back: 'The record was rolled back for another one’s sake.',
+  duplicate_record: 'The provider has such a record already; the message names it where the provider does.',
+  multiple_matches: 'Several records have this external id.',
+  foreign_edit: 'Somebody else has changed the record since.',
+  approval_locked: 'The record waits for an approval and cannot be changed until a person decides.',
+  missing_field: 'The provider misses a field; the message names it.',
+  invalid_field: 'The provider refuses a field or its value; the message names it.',
+  storage_full: 'The organization has no room for further records.',
+  bulk_job_failed: 'The bulk job ended before it came to the record.',
+  bulk_job_lost: 'What became of the bulk job could not be found out.',
+  // HubSpot, Outreach
+  unreadable_answer: 'The provider took the call, but its answer does not say what became of the record.',
+  account_moving: 'The provider moves the account to another place, and takes no calls meanwhile (477).',
+  maintenance: 'The provider is down for maintenance.',
   // Refused here, before anything was sent
   invalid_payload: 'The payload is not as the provider’s schema wants it.',
   unknown_field: 'The payload has a field the mapping does not know.',

@@ -5,8 +5,7 @@
  */
 import type { OperationKind } from '../../shared/domain/operation.ts';
 import type { ProviderError } from '../../shared/domain/provider-error.ts';
-import type { ProviderConfig } from '../../shared/providers/config.ts';
-import { compilePayloadSchema, type FieldError, type PayloadCheck } from '../../shared/providers/payload-schema.ts';
+import { createSchemaCheck, type Fields, notAnObject, parseObject, type Rules, targetsOf, unknownFields } from './payload-rules.ts';
 
 export type Mapped = { readonly status: 'mapped'; readonly json: string } | { readonly status: 'refused'; readonly error: ProviderError };
 
@@ -15,40 +14,27 @@ export interface PayloadMapper {
   map(kind: OperationKind, dataJson: string, recordId: string | undefined): Mapped;
 }
 
-type Fields = Record<string, unknown>;
-type Rules = Pick<ProviderConfig, 'mapping' | 'unknownFields' | 'schema'>;
-
 export function createPayloadMapper(rules: Rules): PayloadMapper {
   const isIdentity = rules.mapping === undefined && rules.schema === undefined;
   const mapFields = createFieldMapper(rules);
-  const whole = rules.schema && compilePayloadSchema(rules.schema);
-  const partial = rules.schema && compilePayloadSchema(rules.schema, { isPartial: true });
+  const check = createSchemaCheck(rules);
 
   return {
     map(kind, dataJson, recordId) {
       if (isIdentity) return recordId === undefined ? { status: 'mapped', json: dataJson } : addId(dataJson, recordId);
       const data = parseObject(dataJson);
-      if (!data) return notAnObject;
+      if (!data) return refuse(notAnObject);
       const { mapped, unknown } = mapFields(data);
-      if (unknown.length > 0) return refuse('unknown_field', `not known: ${unknown.slice(0, 10).join(', ')}`);
-      const errors = check(kind === 'update' ? partial : whole, mapped);
-      if (errors.length > 0)
-        return refuse('invalid_payload', errors.map(({ path, message }) => `${path === '' ? 'the payload' : path} ${message}`).join('; '));
+      const error = unknown.length > 0 ? unknownFields(unknown) : check(kind, mapped);
+      if (error) return refuse(error);
       if (recordId !== undefined && !Object.hasOwn(mapped, 'id')) mapped['id'] = recordId;
       return { status: 'mapped', json: JSON.stringify(mapped) };
     },
   };
 }
 
-function check(schema: PayloadCheck | undefined, payload: Fields): readonly FieldError[] {
-  return schema?.check(payload) ?? [];
-}
-
-/** A field is known when the mapping names it; without a mapping, when the schema has it among its properties. */
-function createFieldMapper({ mapping, unknownFields, schema }: Rules): (data: Fields) => { mapped: Fields; unknown: string[] } {
-  const targets = new Map<string, string | null>(
-    mapping ? Object.entries(mapping) : Object.keys(schema?.['properties'] ?? {}).map((name) => [name, name]),
-  );
+function createFieldMapper(rules: Rules): (data: Fields) => { mapped: Fields; unknown: string[] } {
+  const targets = targetsOf(rules);
   const taken = new Set(targets.values());
   return (data) => {
     // Without a prototype: a field may be called __proto__.
@@ -58,9 +44,9 @@ function createFieldMapper({ mapping, unknownFields, schema }: Rules): (data: Fi
       const target = targets.get(name);
       if (target === null) continue;
       if (target !== undefined) mapped[target] = value;
-      else if (unknownFields === 'refuse') unknown.push(name);
+      else if (rules.unknownFields === 'refuse') unknown.push(name);
       // A field that is passed on never displaces a mapped one.
-      else if (unknownFields === 'pass' && !taken.has(name)) mapped[name] = value;
+      else if (rules.unknownFields === 'pass' && !taken.has(name)) mapped[name] = value;
     }
     return { mapped, unknown };
   };
@@ -72,24 +58,13 @@ function addId(dataJson: string, recordId: string): Mapped {
   const isPlain = dataJson.startsWith('{') && !dataJson.includes('"id"') && !dataJson.includes('\\u');
   if (!isPlain) {
     const data = parseObject(dataJson);
-    if (!data) return notAnObject;
+    if (!data) return refuse(notAnObject);
     if (Object.hasOwn(data, 'id')) return { status: 'mapped', json: dataJson };
   }
   const members = dataJson.slice(dataJson.indexOf('{') + 1);
   return { status: 'mapped', json: members.trimStart() === '}' ? `${id}}` : `${id},${members}` };
 }
 
-function parseObject(json: string): Fields | undefined {
-  try {
-    const data: unknown = JSON.parse(json);
-    return typeof data === 'object' && data !== null && !Array.isArray(data) ? (data as Fields) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const notAnObject: Mapped = refuse('invalid_payload', 'the payload must be a JSON object');
-
-function refuse(code: 'invalid_payload' | 'unknown_field', message: string): Mapped {
-  return { status: 'refused', error: { kind: 'invalid', code, message } };
+function refuse(error: ProviderError): Mapped {
+  return { status: 'refused', error };
 }

@@ -20,9 +20,12 @@ const deps = {
 describe('the registry', () => {
   it('has an adapter for every kind that can be registered, and no other', async () => {
     expect([...adapterKinds].sort()).toEqual([...createProviderKinds().keys()].sort());
-    const adapter = createAdapter(configOf(), deps);
-    expect(adapter?.maxBatch).toBe(1);
-    await adapter?.close();
+    for (const kind of adapterKinds) {
+      const needs = kind === 'http' ? {} : { kind, auth_config: { type: 'bearer', token: 't' } };
+      const adapter = createAdapter(configOf(needs), deps);
+      expect(adapter?.maxBatch, kind).toBeGreaterThanOrEqual(1);
+      await adapter?.close();
+    }
     expect(createAdapter({ ...configOf(), kind: 'later' }, deps)).toBeUndefined();
   });
 
@@ -39,5 +42,7 @@ describe('the registry', () => {
     ]) {
       expect(canKeepAdapter(before, configOf(fields))).toBe(false);
     }
+    expect(canKeepAdapter(before, { ...before, account: 'crm:acme' })).toBe(false);
+    expect(canKeepAdapter(before, { ...before, options: { on_duplicate: 'link' } })).toBe(false);
   });
 });

@@ -12,6 +12,7 @@ describe('readRetryAfterMs', () => {
     ['part of a second', '0.5', 500],
     ['an HTTP date', 'Fri, 01 May 2026 12:00:30 GMT', 30_000],
     ['an ISO date', '2026-05-01T12:00:05Z', 5_000],
+    ['an ISO date without a zone', '2026-05-01T12:00:05', 5_000],
     ['a date gone by', 'Fri, 01 May 2026 11:00:00 GMT', 0],
     ['more than a day', '9999999999', 86_400_000],
     ['nonsense', 'soon', undefined],

@@ -2,13 +2,15 @@
 
 /** A day: longer pauses are a mistake, or no different from it; the next answer renews them. */
 const maxRetryAfterMs = 86_400_000;
+/** An ISO date and time that names no zone means UTC here; JavaScript would take the machine's. */
+const zonelessDate = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+$/;
 
 /** Milliseconds to wait by `Retry-After`: seconds, an HTTP date or an ISO date. Undefined without one, or where it makes no sense. */
 export function readRetryAfterMs(headers: readonly Buffer[], nowMs: number): number | undefined {
   const text = readHeader(headers, 'retry-after')?.trim();
   if (text === undefined || text === '') return undefined;
   if (/^[0-9]+(?:\.[0-9]+)?$/.test(text)) return bounded(Number(text) * 1_000);
-  const atMs = Date.parse(text);
+  const atMs = Date.parse(zonelessDate.test(text) ? `${text}Z` : text);
   if (Number.isNaN(atMs)) return undefined;
   // By the provider's own clock, where it tells it: ours may differ.
   const theirNowMs = Date.parse(readHeader(headers, 'date') ?? '');

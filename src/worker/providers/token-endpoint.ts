@@ -1,65 +1,115 @@
-/** Fetches an access token by client credentials (RFC 6749, section 4.4). Same guard, limits and time-outs as every other call. */
-import type { AuthConfig } from '../../shared/providers/config.ts';
+/** Asks a token endpoint (RFC 6749, section 5). Same guard, limits and time-outs as every other call. */
 import type { HttpClient, HttpResult } from './http-call.ts';
+import { createMask, type Mask } from './masking.ts';
 import { readRetryAfterMs } from './retry-after.ts';
-
-export type ClientCredentials = Extract<AuthConfig, { type: 'oauth2_client_credentials' }>;
+import type { TokenRequest } from './token-grants.ts';
 
 export type Fetched =
-  | { readonly status: 'fetched'; readonly value: string; readonly lifeMs: number }
+  | {
+      readonly status: 'fetched';
+      readonly value: string;
+      readonly lifeMs: number;
+      /** The address of the API that the token is for, where the answer names one (Salesforce); without a slash at its end. */
+      readonly instanceUrl: string | undefined;
+      /** Takes the place of the one that was sent. Undefined where none came, or the same. */
+      readonly refreshToken: string | undefined;
+    }
   /** The endpoint says no to our credentials. */
   | { readonly status: 'refused'; readonly message: string }
   | { readonly status: 'unavailable'; readonly message: string; readonly retryAfterMs: number | undefined };
 
 /** Where the answer does not say (`expires_in` is only recommended). */
 const defaultLifeMs = 3_600_000;
+/** Salesforce never says: its sessions end by a policy, two hours by default, which activity puts off. A 401 tells for sure. */
+const instanceLifeMs = 2 * 3_600_000;
 const maxLifeMs = 31 * 86_400_000;
+const maxDescriptionLength = 200;
 const always = { mayStart: () => true };
 
-export function fetchToken(client: HttpClient, auth: ClientCredentials, nowMs: () => number): Promise<Fetched> {
-  const url = new URL(auth.tokenUrl);
-  const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: auth.clientId, client_secret: auth.clientSecret });
-  if (auth.scope !== undefined) form.set('scope', auth.scope);
-  const request = {
+/** `client`: for the origin of the request's URL. `secrets`: masked in what is told, besides those of the request. */
+export function fetchToken(
+  client: HttpClient,
+  request: TokenRequest,
+  options: { secrets: readonly string[]; nowMs: () => number },
+): Promise<Fetched> {
+  const url = new URL(request.url);
+  const mask = createMask([...request.secrets, ...options.secrets]);
+  const written = {
     method: 'POST',
     path: `${url.pathname}${url.search}`,
     headers: ['content-type', 'application/x-www-form-urlencoded', 'accept', 'application/json', 'user-agent', 'sluice'],
-    body: form.toString(),
+    body: request.form.toString(),
     keepBytes: 64 * 1024,
   };
   return new Promise((resolve) => {
-    client.start(request, always, (result) => resolve(judge(result, nowMs)));
+    client.start(written, always, (result) => resolve(judge(result, request, mask, options.nowMs)));
   });
 }
 
-function judge(result: HttpResult, nowMs: () => number): Fetched {
+function judge(result: HttpResult, request: TokenRequest, mask: Mask, nowMs: () => number): Fetched {
   if (result.status !== 'answered') {
     return unavailable(result.status === 'unsent' ? result.reason : result.message);
   }
-  if (result.code >= 200 && result.code < 300) return readToken(result.text) ?? unavailable('the answer holds no usable access token');
-  const isRefusal = result.code >= 400 && result.code < 500 && result.code !== 408 && result.code !== 425 && result.code !== 429;
-  if (isRefusal) return { status: 'refused', message: `the token endpoint answered ${result.code}${oauthError(result.text)}` };
-  return { ...unavailable(`the token endpoint answered ${result.code}`), retryAfterMs: readRetryAfterMs(result.headers, nowMs()) };
+  const { code } = result;
+  if (code >= 200 && code < 300) return readToken(result.text, request) ?? unavailable('the answer holds no usable access token');
+  const fault = readFault(result.text, mask);
+  const message = `the token endpoint answered ${code}${fault.text === '' ? '' : ` (${fault.text})`}`;
+  const isRefusal = code >= 400 && code < 500 && code !== 408 && code !== 425 && code !== 429 && !passingFaults.has(fault.word);
+  if (isRefusal) return { status: 'refused', message };
+  return { status: 'unavailable', message, retryAfterMs: readRetryAfterMs(result.headers, nowMs()) };
 }
 
-function unavailable(message: string): Extract<Fetched, { status: 'unavailable' }> {
+function unavailable(message: string): Fetched {
   return { status: 'unavailable', message, retryAfterMs: undefined };
 }
 
-function readToken(text: string): Fetched | undefined {
+function readToken(text: string, request: TokenRequest): Fetched | undefined {
   const answer = parse(text);
   const value = answer?.['access_token'];
   if (typeof value !== 'string' || !/^[\x21-\x7e]{1,16384}$/.test(value)) return undefined;
   const seconds = Number(answer?.['expires_in'] ?? Number.NaN);
-  const lifeMs = seconds > 0 ? Math.min(seconds * 1_000, maxLifeMs) : defaultLifeMs;
-  return { status: 'fetched', value, lifeMs };
+  const instanceUrl = readInstanceUrl(answer?.['instance_url'], request.url);
+  const unknownLifeMs = instanceUrl === undefined ? defaultLifeMs : instanceLifeMs;
+  const lifeMs = seconds > 0 ? Math.min(seconds * 1_000, maxLifeMs) : unknownLifeMs;
+  return { status: 'fetched', value, lifeMs, instanceUrl, refreshToken: readRefreshToken(answer?.['refresh_token'], request) };
 }
 
-/** The `error` of RFC 6749 section 5.2: a word of a known shape, so no secret can hide in it. */
-function oauthError(text: string): string {
-  const error = parse(text)?.['error'];
-  return typeof error === 'string' && /^[a-z_]{1,40}$/.test(error) ? ` (${error})` : '';
+/** One that cannot be an address, or would lead from https to http, is passed over: `base_url` is called then. */
+function readInstanceUrl(value: unknown, tokenUrl: string): string | undefined {
+  if (typeof value !== 'string' || value.length > 2_048 || !URL.canParse(value)) return undefined;
+  const url = new URL(value);
+  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && tokenUrl.startsWith('http:'));
+  if (!isSafe || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined;
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
+
+function readRefreshToken(value: unknown, { form }: TokenRequest): string | undefined {
+  const isToken = typeof value === 'string' && /^[\x20-\x7e]{1,16384}$/.test(value);
+  return isToken && form.has('refresh_token') && form.get('refresh_token') !== value ? value : undefined;
+}
+
+/** OAuth has them for failures of the endpoint's own, and some answer 400 all the same. */
+const passingFaults: ReadonlySet<string> = new Set(['temporarily_unavailable', 'server_error']);
+
+/**
+ * The `error` and `error_description` of RFC 6749 section 5.2, or what takes their place: HubSpot's `status` and `message`, the first of
+ * JSON:API's errors. For people: masked, cut, and without control characters.
+ */
+function readFault(text: string, mask: Mask): { word: string; text: string } {
+  const answer = parse(text);
+  const first = parse(JSON.stringify(Array.isArray(answer?.['errors']) ? answer['errors'][0] : undefined) ?? '');
+  const word = [answer?.['error'], answer?.['status'], first?.['id']].find(isWord) ?? '';
+  const description = [answer?.['error_description'], answer?.['message'], first?.['detail']].find(isText) ?? '';
+  const told = mask
+    .apply(description, true)
+    .replace(/[^\x20-\x7e\u00a0-\uffff]+/g, ' ')
+    .slice(0, maxDescriptionLength);
+  return { word, text: [word, told].filter((part) => part !== '').join(': ') };
+}
+
+/** A word of a known shape, so no secret can hide in it. */
+const isWord = (value: unknown): value is string => typeof value === 'string' && /^[A-Za-z_]{1,40}$/.test(value);
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
 function parse(text: string): Readonly<Record<string, unknown>> | undefined {
   try {

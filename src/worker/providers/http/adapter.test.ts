@@ -6,7 +6,7 @@ import type { ProviderConfig } from '../../../shared/providers/config.ts';
 import { createProviderKinds } from '../../../shared/providers/kinds.ts';
 import { parseProvider } from '../../../shared/providers/schema.ts';
 import type { AdapterDeps } from '../adapter-deps.ts';
-import type { Call, CallOutcome, PreparedCall, ProviderAdapter } from '../provider.ts';
+import type { Call, CallOutcome, PreparedCall, ProviderAdapter, SendGuard } from '../provider.ts';
 import { createHttpAdapter } from './adapter.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -57,6 +57,7 @@ function callOf(fields: Partial<Call> = {}): Call {
     timestampMs: Date.parse('2026-05-01T11:59:00Z'),
     dataJson: kind === 'delete' || kind === 'read' ? undefined : '{"a": 1}',
     providerRecordId: undefined,
+    isInDoubt: false,
     ...fields,
   };
 }
@@ -67,7 +68,7 @@ function prepare(adapter: ProviderAdapter, call: Call): PreparedCall {
   return preparation.prepared;
 }
 
-const yes = { mayStart: () => true };
+const yes: SendGuard = { mayStart: () => true, nextRequest: async () => undefined };
 
 function send(adapter: ProviderAdapter, calls: readonly Call[], guard = yes): Promise<readonly CallOutcome[]> {
   const prepared = calls.map((call) => prepare(adapter, call));
@@ -267,7 +268,7 @@ describe('what goes wrong on the way', () => {
   it('charges nobody where the guard says no or the call is cut in time', async () => {
     const receiver = await receive();
     const adapter = open(receiver.url);
-    expect(await send(adapter, [callOf()], { mayStart: () => false })).toMatchObject([{ status: 'unsent' }]);
+    expect(await send(adapter, [callOf()], { ...yes, mayStart: () => false })).toMatchObject([{ status: 'unsent' }]);
     const prepared = prepare(adapter, callOf());
     const cut = new Promise((done) => {
       open(receiver.url).send([prepared], yes, done).abort('lease lost');

@@ -7,14 +7,14 @@ import type { AdapterDeps } from '../adapter-deps.ts';
 import type { Authentication, Credentials } from '../auth.ts';
 import { createAuthentication } from '../authentication.ts';
 import { createHttpClient, type HttpResult } from '../http-call.ts';
-import { createMask } from '../masking.ts';
 import { createPayloadMapper } from '../payload.ts';
 import type { CallGuard, CallOutcome, InFlight, PreparedCall, ProviderAdapter } from '../provider.ts';
 import { readRetryAfterMs } from '../retry-after.ts';
+import { createSessions, type Session } from '../session.ts';
 import { createGuardedConnector } from '../ssrf-guard.ts';
 import { outcomeWithoutAnswer } from './answers.ts';
 import { createBatchProtocol } from './batch.ts';
-import type { Answer, Answered, Protocol, Session } from './protocol.ts';
+import type { Answer, Answered, Protocol } from './protocol.ts';
 import { createSingleProtocol } from './single.ts';
 
 /** Answers are small; what is longer is a mistake or an attack. */
@@ -77,8 +77,7 @@ export function createHttpAdapter(config: ProviderConfig, deps: AdapterDeps): Pr
       return sendLater(auth, calls, done, (obtained) => dispatch(obtained, calls, guard, done));
     },
     async close() {
-      auth.close();
-      await client.close();
+      await Promise.all([auth.close(), client.close()]);
     },
   };
 }
@@ -119,19 +118,5 @@ function sendLater(
       if (inFlight) inFlight.abort(reason);
       else if (!isOver) end({ status: 'unsent', reason });
     },
-  };
-}
-
-/** Headers and mask of credentials, for as long as somebody has them. */
-function createSessions(): (credentials: Credentials) => Session {
-  const sessions = new WeakMap<Credentials, Session>();
-  return (credentials) => {
-    let session = sessions.get(credentials);
-    if (!session) {
-      const headers = ['accept', 'application/json', 'user-agent', 'sluice', ...credentials.headers];
-      session = { headers, bodyHeaders: ['content-type', 'application/json', ...headers], mask: createMask(credentials.secrets) };
-      sessions.set(credentials, session);
-    }
-    return session;
   };
 }

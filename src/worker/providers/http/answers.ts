@@ -53,7 +53,7 @@ export function toError(refusal: Refusal, status: number, answer: string, retryA
 }
 
 /** The outcome of a call without an answer: the same for each of its operations. */
-export function outcomeWithoutAnswer(result: Exclude<HttpResult, { status: 'answered' }>): CallOutcome {
+export function outcomeWithoutAnswer(result: Exclude<HttpResult, { status: 'answered' }>): Exclude<CallOutcome, { status: 'accepted' }> {
   if (result.status === 'unsent') return result;
   const { code, message } = result;
   if (result.status === 'lost') return { status: 'failed', error: { kind: 'ambiguous', code, message } };

@@ -7,8 +7,9 @@
 import type { ProviderConfig } from '../../../shared/providers/config.ts';
 import type { PayloadMapper } from '../payload.ts';
 import type { Call, CallOutcome, Preparation, PreparedCall } from '../provider.ts';
+import type { Session } from '../session.ts';
 import { classifyStatus, createTimestampFormatter, idOf, parseJson, type Refusal, toError } from './answers.ts';
-import type { Answer, Protocol, Session } from './protocol.ts';
+import type { Answer, Protocol } from './protocol.ts';
 import { basePathOf } from './routes.ts';
 
 export interface BatchOptions {

@@ -1,17 +1,8 @@
 /** What differs between one call for each operation and one for many; the adapter does the rest. */
 import type { HttpRequest, HttpResult } from '../http-call.ts';
-import type { Mask } from '../masking.ts';
 import type { Call, CallOutcome, Preparation, PreparedCall } from '../provider.ts';
+import type { Session } from '../session.ts';
 import type { Refusal } from './answers.ts';
-
-/** What follows from credentials, made once for as long as they last. */
-export interface Session {
-  /** Of every call; names and values in turn. */
-  readonly headers: readonly string[];
-  /** Of calls with a body. */
-  readonly bodyHeaders: readonly string[];
-  readonly mask: Mask;
-}
 
 export type Answered = Extract<HttpResult, { status: 'answered' }>;
 

@@ -13,6 +13,7 @@ const call: Call = {
   timestampMs: 0,
   dataJson: '{}',
   providerRecordId: undefined,
+  isInDoubt: false,
 };
 const baseUrl = 'https://api.example.com/v1';
 

@@ -4,8 +4,9 @@ import type { ProviderError } from '../../../shared/domain/provider-error.ts';
 import type { ProviderConfig } from '../../../shared/providers/config.ts';
 import type { PayloadMapper } from '../payload.ts';
 import type { CallOutcome, Preparation } from '../provider.ts';
+import type { Session } from '../session.ts';
 import { classifyStatus, createTimestampFormatter, idOf, parseJson, toError } from './answers.ts';
-import type { Answer, Protocol, Session } from './protocol.ts';
+import type { Answer, Protocol } from './protocol.ts';
 import { createRoutes } from './routes.ts';
 
 interface Body {

@@ -1,0 +1,156 @@
+/**
+ * What HubSpot's refusals mean: one table of statuses, one of the categories that records of a batch are refused by. Every member of an
+ * error's body is optional, so each is read with care.
+ */
+import type { ProviderError, ProviderErrorKind } from '../../../shared/domain/provider-error.ts';
+import type { ProviderErrorCode } from '../error-codes.ts';
+import type { ExchangeAnswer } from '../exchange.ts';
+import { listOf, memberOf, textOf } from '../json-members.ts';
+
+/** Why a request, or one record of it, was refused. */
+export interface Refused {
+  readonly status: 'refused';
+  readonly error: ProviderError;
+  /** The record that stands in the way, where HubSpot names it. */
+  readonly existingId: string | undefined;
+}
+
+interface Meaning {
+  readonly kind: ProviderErrorKind;
+  readonly code: ProviderErrorCode;
+}
+
+const meanings: Readonly<Record<number, Meaning>> = {
+  403: { kind: 'auth', code: 'forbidden' },
+  404: { kind: 'gone', code: 'not_found' },
+  408: { kind: 'transient', code: 'request_timeout' },
+  409: { kind: 'conflict', code: 'conflict' },
+  410: { kind: 'gone', code: 'gone' },
+  423: { kind: 'transient', code: 'record_locked' },
+  429: { kind: 'rate_limited', code: 'rate_limited' },
+  // HubSpot moves the account to another place, for up to a day.
+  477: { kind: 'rate_limited', code: 'account_moving' },
+  501: { kind: 'invalid', code: 'rejected' },
+  505: { kind: 'invalid', code: 'rejected' },
+};
+const byCategory: Readonly<Record<string, Meaning>> = {
+  VALIDATION_ERROR: { kind: 'invalid', code: 'invalid_field' },
+  CONFLICT: { kind: 'conflict', code: 'conflict' },
+  OBJECT_NOT_FOUND: { kind: 'gone', code: 'not_found' },
+  OBJECT_ALREADY_EXISTS: { kind: 'conflict', code: 'conflict' },
+  MISSING_SCOPES: { kind: 'auth', code: 'forbidden' },
+  RATE_LIMIT: { kind: 'rate_limited', code: 'rate_limited' },
+  RATE_LIMITS: { kind: 'rate_limited', code: 'rate_limited' },
+  INTERNAL_ERROR: { kind: 'transient', code: 'provider_error' },
+};
+const rejected: Meaning = { kind: 'invalid', code: 'rejected' };
+const failed: Meaning = { kind: 'transient', code: 'provider_error' };
+
+function meaningOf(status: number, category: string | undefined): Meaning {
+  if (status === 400 && category !== undefined) return byCategory[category] ?? rejected;
+  const known = meanings[status];
+  if (known) return known;
+  if (status >= 500) return failed;
+  return status < 400 ? { kind: 'invalid', code: 'redirect' } : rejected;
+}
+
+/**
+ * Answers after which a request may have been carried out all the same: of the gateways in front of HubSpot, those that had passed it on.
+ * 503 and the other 52x say that it never got there.
+ */
+const doubtful: ReadonlySet<number> = new Set([500, 502, 504, 520, 522, 524]);
+
+export function mayHaveBeenCarriedOut(status: number): boolean {
+  return doubtful.has(status);
+}
+
+/** For people and for the dead-letter queue: a few kilobytes say what went wrong. */
+const maxAnswerLength = 4_096;
+
+/** The whole request was refused. */
+export function readRefusal(answer: ExchangeAnswer, nowMs: number): Refused {
+  const body = answer.json();
+  const meaning = meaningOf(answer.code, textOf(body, 'category'));
+  const retryAfterMs = answer.retryAfterMs ?? usualPauseMs(answer, body, nowMs);
+  // With a time to wait, what may pass holds for the whole account; a lock is one record's.
+  const isPause = meaning.kind === 'transient' && answer.code !== 423 && answer.retryAfterMs !== undefined;
+  const refused = describe(isPause ? { ...meaning, kind: 'rate_limited' } : meaning, body, `the provider answered ${answer.code}`);
+  const isDaily = meaning.code === 'rate_limited' && policyOf(body) === 'DAILY';
+  return {
+    ...refused,
+    error: {
+      ...refused.error,
+      ...(isDaily ? { code: 'daily_limit' } : {}),
+      providerStatus: answer.code,
+      ...(retryAfterMs === undefined || (meaning.kind !== 'rate_limited' && meaning.kind !== 'transient') ? {} : { retryAfterMs }),
+      ...(answer.text === '' ? {} : { answer: answer.text.slice(0, maxAnswerLength) }),
+    },
+  };
+}
+
+/** One record of a batch was refused: `body` is an item of the answer's `errors`. */
+export function readRecordRefusal(body: unknown, batchStatus: number): Refused {
+  const category = textOf(body, 'category');
+  const refused = describe((category !== undefined && byCategory[category]) || rejected, body, 'the provider refused the record');
+  return {
+    ...refused,
+    error: { ...refused.error, providerStatus: batchStatus, answer: JSON.stringify(body).slice(0, maxAnswerLength) },
+  };
+}
+
+function describe(meaning: Meaning, body: unknown, fallback: string): Refused {
+  const text = messageOf(body);
+  const fields = meaning.kind === 'invalid' ? fieldsOf(body) : [];
+  const head = fields.length > 0 ? `the provider refuses ${fields.slice(0, 10).join(', ')}` : fallback;
+  const message = text === undefined ? head : `${head}: ${text.length > 300 ? `${text.slice(0, 300)}…` : text}`;
+  return { status: 'refused', error: { ...meaning, message }, existingId: existingIdOf(body) };
+}
+
+/** The details say in words what the message says in JSON. */
+function messageOf(body: unknown): string | undefined {
+  const details = listOf(body, 'errors').flatMap((detail) => textOf(detail, 'message') ?? []);
+  return details.length > 0 ? [...new Set(details)].join('; ') : textOf(body, 'message');
+}
+
+/** Properties that are named as bad: by the details, else within the message, which holds JSON. */
+function fieldsOf(body: unknown): readonly string[] {
+  const details = [body, ...listOf(body, 'errors')];
+  const named = details.flatMap((detail) => contextOf(detail, 'propertyName'));
+  const inMessage = [...(textOf(body, 'message') ?? '').matchAll(/"name":"([^"\\]{1,100})"/g)].map(([, name]) => name as string);
+  return [...new Set(named.length > 0 ? named : inMessage)];
+}
+
+/** The answer to a conflict has the other record's id in its text only; an item of a batch may have it in its context. */
+function existingIdOf(body: unknown): string | undefined {
+  return contextOf(body, 'existingId')[0] ?? /Existing ID: (\d+)/.exec(textOf(body, 'message') ?? '')?.[1];
+}
+
+const lockPauseMs = 2_000;
+const movePauseMs = 60_000;
+/** Of a limit by the day: its midnight is that of the account's time zone, which we do not know, so it is tried again meanwhile. */
+const maxDailyPauseMs = 3_600_000;
+const dayMs = 86_400_000;
+
+/** How long to wait where the answer does not say: `Retry-After` is documented for 477 only. */
+function usualPauseMs(answer: ExchangeAnswer, body: unknown, nowMs: number): number | undefined {
+  if (answer.code === 423) return lockPauseMs;
+  if (answer.code === 477) return movePauseMs;
+  if (answer.code !== 429) return undefined;
+  const policy = policyOf(body);
+  if (policy === 'DAILY') return Math.min(dayMs - (nowMs % dayMs), maxDailyPauseMs);
+  return policy === 'SECONDLY' ? 1_000 : 10_000;
+}
+
+function policyOf(body: unknown): string {
+  const named = textOf(body, 'policyName');
+  if (named !== undefined) return named.toUpperCase();
+  return (/\b(ten_secondly_rolling|secondly|daily)\b/i.exec(textOf(body, 'message') ?? '')?.[1] ?? '').toUpperCase();
+}
+
+/** An error's context holds lists of texts. */
+export function contextOf(error: unknown, name: string): readonly string[] {
+  const context = memberOf(error, 'context');
+  const member = memberOf(context, name);
+  const items = Array.isArray(member) ? member : [member];
+  return items.flatMap((item) => (typeof item === 'string' || typeof item === 'number' ? [String(item)] : []));
+}
