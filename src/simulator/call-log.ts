@@ -10,6 +10,8 @@ export interface LoggedCall {
   endedAtMs: number | undefined;
   readonly method: string;
   readonly path: string;
+  /** Without the question mark; encoded. */
+  readonly query: string;
   /** Undefined while in flight, and for a connection that was cut. */
   status: number | undefined;
   readonly headers: SimulatedRequest['headers'];
@@ -34,9 +36,9 @@ export function createCallLog(initialKeep: number): CallLog {
   let byStatus: Record<string, number> = {};
   return {
     add(request, items, nowMs) {
-      const { method, path, headers, text } = request;
+      const { method, path, query, headers, text } = request;
       const state = { arrivedAtMs: nowMs, endedAtMs: undefined, status: undefined };
-      const call: LoggedCall = { index: total, ...state, method, path, headers, body: text, items };
+      const call: LoggedCall = { index: total, ...state, method, path, query: query.toString(), headers, body: text, items };
       total += 1;
       if (keep > 0) calls.push(call);
       // Cut by halves, so that a full log costs no shift for each call.

@@ -5,7 +5,10 @@
  *   GET, DELETE  /records     what it holds: `?entity=`
  *   GET, PUT     /faults      see faults.ts; PUT replaces them all
  *   GET, PUT     /limits      {"requests", "per_ms"}, or null for none
- *   GET, PUT     /settings    the kind's own
+ *   GET, PUT     /settings    the kind's own; what a PUT does not name has its default
+ *   PATCH        /settings    changes what it names
+ *   POST         /tokens/expire   access tokens given out so far are refused from now on
+ *   GET          /webhooks    what it sent or is sending
  */
 import { z } from 'zod';
 import type { LoggedCall } from './call-log.ts';
@@ -48,10 +51,18 @@ const routes: Readonly<Record<string, Route>> = {
   'GET /limits': (simulator) => ok(describeLimit(simulator)),
   'PUT /limits': (simulator, request) => withBody(limitsSchema, request, (limit) => simulator.setLimit(limit ?? undefined)),
   'GET /settings': (simulator) => ok(simulator.provider.settings()),
-  'PUT /settings': (simulator, request) => {
-    const outcome = simulator.provider.change(parse(request.text));
-    return outcome.status === 'changed' ? done : { status: 422, body: { error: outcome.reason } };
+  'PUT /settings': (simulator, request) => changeSettings(simulator, parse(request.text)),
+  'PATCH /settings': (simulator, request) => {
+    const changes = parse(request.text);
+    if (typeof changes !== 'object' || changes === null) return { status: 422, body: { error: 'expected an object' } };
+    return changeSettings(simulator, { ...(simulator.provider.settings() as object), ...changes });
   },
+  'POST /tokens/expire': ({ provider }) => {
+    if (!provider.expireTokens) return { status: 404, body: { error: 'this kind gives out no tokens' } };
+    provider.expireTokens();
+    return done;
+  },
+  'GET /webhooks': ({ provider }) => ok({ items: provider.webhooks?.() ?? [] }),
 };
 
 /** Answers a request whose path is given below `/_control`. */
@@ -63,6 +74,11 @@ export function control(simulator: Simulator, request: SimulatedRequest): Reply 
 
 function ok(body: unknown): Reply {
   return { status: 200, body };
+}
+
+function changeSettings({ provider }: Simulator, settings: unknown): Reply {
+  const outcome = provider.change(settings);
+  return outcome.status === 'changed' ? done : { status: 422, body: { error: outcome.reason } };
 }
 
 function describe(simulator: Simulator) {
@@ -90,6 +106,7 @@ function callToWire(call: LoggedCall) {
     ended_at_ms: call.endedAtMs ?? null,
     method: call.method,
     path: call.path,
+    query: call.query,
     status: call.status ?? null,
     headers: call.headers,
     body: call.body,

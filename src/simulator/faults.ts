@@ -1,5 +1,6 @@
 /** The faults that a simulated provider can be told to have, and what they do to a single call. */
 import { z } from 'zod';
+import type { SimulatedItem, ToldFailure } from './simulated-provider.ts';
 
 const rate = z.number().min(0).max(1);
 
@@ -9,6 +10,9 @@ export const faultsSchema = z.strictObject({
   /** Share of calls answered with `status` and not carried out. */
   error_rate: rate.default(0),
   status: z.int().min(400).max(599).default(503),
+  /** The provider's own name of the error, where `status` alone does not say which. */
+  code: z.string().max(128).optional(),
+  message: z.string().max(1_024).optional(),
   /** Seconds or an HTTP date, sent as `Retry-After` with those answers. */
   retry_after: z.union([z.number().min(0), z.string().max(64)]).optional(),
   /** Share of calls that are carried out and whose connection is then cut: the caller cannot know. */
@@ -19,6 +23,12 @@ export const faultsSchema = z.strictObject({
   record_ids: z.array(z.string()).max(10_000).optional(),
   /** A batch that holds one of `record_ids` is refused as a whole. */
   whole_batch: z.boolean().default(false),
+  /** Only calls that hold one of these operations are struck, such as `create`. */
+  operations: z.array(z.string()).max(16).optional(),
+  /** Calls for tokens are struck too. */
+  token_calls: z.boolean().default(false),
+  /** So many calls or items are struck, then no more. */
+  times: z.int().min(1).max(1_000_000).optional(),
 });
 
 export type Faults = z.infer<typeof faultsSchema>;
@@ -29,27 +39,34 @@ export type Verdict =
   | { readonly does: 'apply' }
   | { readonly does: 'apply_and_drop' }
   | { readonly does: 'hang' }
-  | { readonly does: 'refuse'; readonly status: number; readonly retryAfter: string | undefined };
+  | { readonly does: 'refuse'; readonly failure: ToldFailure; readonly retryAfter: string | undefined };
 
-/** What becomes of a call on the given records. `random` gives numbers in [0, 1). */
+/** What becomes of a call on the given items. `random` gives numbers in [0, 1). */
 export function judge(
   faults: Faults,
-  { isBatch, recordIds }: { isBatch: boolean; recordIds: readonly string[] },
+  { isBatch, items }: { isBatch: boolean; items: readonly SimulatedItem[] },
   random: () => number,
 ): Verdict {
-  const isStruck = faults.record_ids === undefined || recordIds.some((id) => faults.record_ids?.includes(id));
-  if (!isStruck) return { does: 'apply' };
+  if (faults.operations !== undefined && !items.some((item) => faults.operations?.includes(item.operation))) return { does: 'apply' };
+  if (faults.record_ids !== undefined && !items.some((item) => isNamed(faults, item))) return { does: 'apply' };
   if (faults.hang) return { does: 'hang' };
   const strikesItemsOnly = faults.record_ids !== undefined && isBatch && !faults.whole_batch;
-  if (!strikesItemsOnly && random() < faults.error_rate) return { does: 'refuse', status: faults.status, retryAfter: retryAfter(faults) };
+  if (!strikesItemsOnly && random() < faults.error_rate) {
+    return { does: 'refuse', failure: failureOf(faults), retryAfter: faults.retry_after?.toString() };
+  }
   return random() < faults.drop_rate ? { does: 'apply_and_drop' } : { does: 'apply' };
 }
 
-/** The status with which one item of a batch fails, or undefined. */
-export function judgeItem(faults: Faults, recordId: string, random: () => number): number | undefined {
-  return faults.record_ids?.includes(recordId) && random() < faults.error_rate ? faults.status : undefined;
+/** The failure of one item of a batch, or undefined. */
+export function judgeItem(faults: Faults, item: SimulatedItem, random: () => number): ToldFailure | undefined {
+  if (faults.operations !== undefined && !faults.operations.includes(item.operation)) return undefined;
+  return isNamed(faults, item) && random() < faults.error_rate ? failureOf(faults) : undefined;
 }
 
-function retryAfter(faults: Faults): string | undefined {
-  return faults.retry_after === undefined ? undefined : String(faults.retry_after);
+function isNamed({ record_ids }: Faults, { recordId, aliases = [] }: SimulatedItem): boolean {
+  return record_ids !== undefined && [recordId, ...aliases].some((name) => record_ids.includes(name));
+}
+
+function failureOf({ status, code, message }: Faults): ToldFailure {
+  return { status, code, message };
 }

@@ -1,7 +1,6 @@
-/** The provider simulators' process: `PORT` (9400), `HOST` (127.0.0.1). One kind for now: `http`, at the root. */
-import { createHttpProvider } from './http/http-provider.ts';
+/** The provider simulators' process: `PORT` (9400), `HOST` (127.0.0.1). Kind `http` is at the root, the CRMs below their names. */
+import { createMounts } from './mounts.ts';
 import { createSimulatorServer } from './server.ts';
-import { createSimulator } from './simulator.ts';
 
 const port = Number(process.env['PORT'] || 9400);
 const host = process.env['HOST'] || '127.0.0.1';
@@ -10,14 +9,7 @@ if (!Number.isInteger(port) || port < 0 || port > 65_535) {
   process.exit(1);
 }
 
-const simulator = createSimulator({
-  provider: createHttpProvider(),
-  now: () => performance.timeOrigin + performance.now(),
-  random: Math.random,
-  wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-  keepCalls: 10_000,
-});
-const server = createSimulatorServer(new Map([['', simulator]]));
+const server = createSimulatorServer(createMounts({ keepCalls: 10_000 }));
 
 server.on('error', (error) => {
   console.error(`the simulator cannot listen on ${host}:${port}: ${error.message}`);

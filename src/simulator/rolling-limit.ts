@@ -8,6 +8,8 @@ export interface RollingLimit {
   readonly perMs: number;
   /** 0 when the call is accepted; else milliseconds until one would be. */
   take(nowMs: number): number;
+  /** How many calls would be accepted at this moment. */
+  left(nowMs: number): number;
 }
 
 export function createRollingLimit(requests: number, perMs: number): RollingLimit {
@@ -22,6 +24,18 @@ export function createRollingLimit(requests: number, perMs: number): RollingLimi
       accepted[next] = nowMs;
       next = (next + 1) % requests;
       return 0;
+    },
+    left(nowMs) {
+      // From `next` on the ring is in order of time, so the ones that have left the window come first.
+      let low = 0;
+      let high = requests;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        const isGone = (accepted[(next + middle) % requests] as number) + perMs - nowMs <= 0;
+        if (isGone) low = middle + 1;
+        else high = middle;
+      }
+      return low;
     },
   };
 }

@@ -12,7 +12,10 @@ const controlPath = '/_control';
 
 export function createSimulatorServer(mounts: ReadonlyMap<string, Simulator>): Server {
   const server = createServer((incoming, response) => {
-    serve(mounts, incoming, response).catch(() => response.destroy());
+    serve(mounts, incoming, response).catch((error: unknown) => {
+      // A fault of the simulator's own must not look like one that it was told to have.
+      send(response, { status: 500, body: { error: `the simulator failed: ${error instanceof Error ? error.stack : String(error)}` } });
+    });
   });
   // Longer than any client keeps an idle connection, so that the client is the one that closes it.
   server.keepAliveTimeout = 75_000;
@@ -30,7 +33,8 @@ async function serve(mounts: ReadonlyMap<string, Simulator>, incoming: IncomingM
   if (!simulator) return send(response, { status: 404, body: { error: 'no provider is simulated here' } });
   const below = path.slice(mount.length);
   const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
-  const request: SimulatedRequest = { method: incoming.method ?? 'GET', path: below, query, headers: incoming.headers, text };
+  const { method = 'GET', headers } = incoming;
+  const request: SimulatedRequest = { method, path: below, query, headers, text, baseUrl: `http://${headers.host ?? 'localhost'}${mount}` };
   if (below === controlPath || below.startsWith(`${controlPath}/`)) {
     return send(response, control(simulator, { ...request, path: below.slice(controlPath.length) }));
   }
@@ -51,12 +55,13 @@ async function readText(incoming: IncomingMessage): Promise<string | undefined> 
 }
 
 function send(response: ServerResponse, reply: Reply): void {
-  if (response.destroyed) return;
-  if (reply.body === undefined) {
+  if (response.destroyed || response.headersSent) return;
+  const content = reply.text ?? (reply.body === undefined ? undefined : JSON.stringify(reply.body));
+  if (content === undefined) {
     response.writeHead(reply.status, reply.headers).end();
     return;
   }
-  const body = JSON.stringify(reply.body);
-  response.writeHead(reply.status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...reply.headers });
-  response.end(body);
+  const contentType = reply.contentType ?? 'application/json';
+  response.writeHead(reply.status, { 'content-type': contentType, 'content-length': Buffer.byteLength(content), ...reply.headers });
+  response.end(content);
 }

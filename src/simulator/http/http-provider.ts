@@ -70,8 +70,8 @@ export function createHttpProvider(): SimulatedProvider {
       if (reading.is === 'unreadable') return reading.reply;
       if (reading.is === 'single') return carryOut(reading.change);
       const results = reading.changes.map((change) => {
-        const status = failItem(change);
-        return toResult(status === undefined ? carryOut(change) : problem(status, 'told to fail'));
+        const failure = failItem(change);
+        return toResult(failure === undefined ? carryOut(change) : problem(failure.status, 'told to fail'));
       });
       return { status: 200, body: { results } };
     },
