@@ -16,17 +16,23 @@ import { createBacklogGuard } from '../shared/queue/backlog-guard.ts';
 import { createDeadLetters } from '../shared/queue/dead-letters.ts';
 import { createLeases } from '../shared/queue/leases.ts';
 import { createPurge } from '../shared/queue/purge.ts';
-import { createRecordHasher } from '../shared/queue/record-key.ts';
+import { createRecordHasher, type RecordHasher } from '../shared/queue/record-key.ts';
 import { createStatusReader } from '../shared/queue/status.ts';
 import { createSubmit } from '../shared/queue/submit.ts';
 import { createFinalWaiter } from '../shared/queue/wait.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../shared/redis/connection.ts';
 import { createKeys, type Keys } from '../shared/redis/keys.ts';
 import { checkShards } from '../shared/redis/shard-count.ts';
+import { createFirstUses } from '../shared/routes/first-use.ts';
+import { createRouteDirectory, type RouteDirectory } from '../shared/routes/follow.ts';
+import { createRemembered } from '../shared/routes/remembered.ts';
+import { createRuleCompiler } from '../shared/routes/rule.ts';
+import { createRouteStore } from '../shared/routes/store.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import { countCommands, createMetrics, type Metrics } from '../shared/telemetry/metrics.ts';
 import { type ApiKey, createAuthenticate } from './api-keys.ts';
 import { createApp, createCountRequest } from './app.ts';
+import { createAutoRouting, type RouteOperations } from './auto-routing.ts';
 import { createDoor } from './door.ts';
 import { createJudgeFault } from './fault.ts';
 import { createRefreshGauges } from './fleet-gauges.ts';
@@ -43,7 +49,8 @@ import { listen } from './server.ts';
 /** Shorter than what callers wait for: an outage shows as 503, not as a time-out of theirs. */
 const commandTimeoutMs = 3_000;
 const clockCheckMs = 5_000;
-const providersCheckMs = 1_000;
+/** Of providers and routes: announcements that were lost are made up for. */
+const changesCheckMs = 1_000;
 const pingTimeoutMs = 1_000;
 /** How long the start waits for Redis before it listens all the same; it answers 503 then. */
 const startPatienceMs = 2_000;
@@ -78,7 +85,11 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
     return isStarted ? whyNoRedis(redis) : 'Redis has not been reached yet';
   };
   const queue = await createQueue(base);
-  const ingest = refuseUnless(() => isStarted, createIngest(ingestDeps(base, queue, directory)));
+  const known = knownProviders(directory);
+  const routes = createRoutes(base, queue);
+  const route = createAutoRouting({ ...routes, ...queue, routes: routes.directory, providers: known });
+  const ingestion = ingestDeps(base, queue, known, route);
+  const ingest = refuseUnless(() => isStarted, createIngest(ingestion));
   const now = () => performance.now();
   const shared = {
     admit: createDoor({
@@ -97,6 +108,7 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
     ...shared,
     sync: { ...queue, ingest, startBody: shared.startBody, stopping: stopping.signal, shards: settings.shards },
     providers: { ...providers, ...queue, peekGate, clearGate },
+    routes: { ...routes, ...ingestion },
     dlq: { ...queue, shards: settings.shards },
     operating: {
       leases,
@@ -108,12 +120,13 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
   });
 
   const loops: Loop[] = [];
-  const started = start(base, directory, logger).then(() => {
+  const started = start(base, [directory, routes.directory], logger).then(() => {
     isStarted = true;
     if (!stopping.signal.aborted)
       loops.push(
         startLoop(() => clock.tick(), clockCheckMs),
-        startLoop(() => directory.tick(), providersCheckMs),
+        startLoop(() => directory.tick(), changesCheckMs),
+        startLoop(() => routes.directory.tick(), changesCheckMs),
       );
   });
   started.catch(() => {});
@@ -127,7 +140,7 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
       stopping.abort();
       await server.close(settings.drainMs);
       for (const loop of loops) loop.stop();
-      if (isStarted) await directory.stop();
+      if (isStarted) await Promise.all([directory.stop(), routes.directory.stop()]);
       metrics.close();
       await Promise.all([disconnectRedis(redis), disconnectRedis(subscriber)]);
     },
@@ -156,15 +169,29 @@ async function createQueue({ settings, keys, redis, subscriber, clock, processId
   const { shards, maxBacklog, maxDeadLetters, idempotencyTtlMs, statusTtlMs } = settings;
   const place = { redis, keys, shards };
   const backlog = createBacklogReader(place);
+  const hasher = await createRecordHasher();
   const guard = createBacklogGuard({ maxBacklog, maxDeadLetters, readCounts: backlog.readCounts, now: () => performance.now() });
   return {
     backlog,
-    submit: createSubmit({ ...place, hasher: await createRecordHasher(), guard, idempotencyTtlMs }),
+    guard,
+    hasher,
+    submit: createSubmit({ ...place, hasher, guard, idempotencyTtlMs }),
     statusReader: createStatusReader(place),
     waiter: createFinalWaiter({ redis, subscriber, keys }),
     deadLetters: createDeadLetters(place),
     leases: createLeases(place),
     purge: createPurge({ ...place, statusTtlMs, processId: `api-${processId}`, now: clock.nowMs }),
+  };
+}
+
+function createRoutes({ settings, keys, redis, subscriber }: Base, { hasher }: { hasher: RecordHasher }) {
+  const { shards, idempotencyTtlMs } = settings;
+  const store = createRouteStore({ redis, keys, compileRule: createRuleCompiler(), now: Date.now });
+  return {
+    store,
+    directory: createRouteDirectory({ store, subscriber, keys }),
+    remembered: createRemembered({ redis, keys, shards, hasher }),
+    firstUses: createFirstUses({ redis, keys, shards, hasher, idempotencyTtlMs }),
   };
 }
 
@@ -177,10 +204,16 @@ function createGateAccess({ redis, keys, processId, settings }: Base) {
   };
 }
 
-function ingestDeps({ settings, metrics, clock }: Base, queue: Pick<IngestDeps, 'submit'>, directory: ProviderDirectory): IngestDeps {
+function ingestDeps(
+  { settings, metrics, clock }: Base,
+  { submit }: Pick<IngestDeps, 'submit'>,
+  providers: KnownProviders,
+  route: RouteOperations,
+): IngestDeps {
   return {
-    submit: queue.submit,
-    providers: knownProviders(directory),
+    submit,
+    providers,
+    route,
     nowMs: clock.nowMs,
     maxFutureSkewMs: settings.maxFutureSkewMs,
     makeRecordId: uuidv7,
@@ -222,8 +255,10 @@ function refuseUnless(isStarted: () => boolean, ingest: Ingest): Ingest {
   };
 }
 
-/** First contact: the number of shards, the providers, the clock. Waits for Redis as long as it takes. */
-async function start({ redis, keys, settings, clock }: Base, directory: ProviderDirectory, logger: Logger): Promise<void> {
+type Followed = Pick<ProviderDirectory | RouteDirectory, 'tick'>;
+
+/** First contact: the number of shards, the clock, the providers and routes. Waits for Redis as long as it takes. */
+async function start({ redis, keys, settings, clock }: Base, followed: readonly Followed[], logger: Logger): Promise<void> {
   let isTold = false;
   const onWaiting = (error: unknown) => {
     if (!isTold) logger.warn({ err: error }, 'Redis cannot be reached yet; requests get 503');
@@ -232,7 +267,7 @@ async function start({ redis, keys, settings, clock }: Base, directory: Provider
   await checkShards({ redis, keys, shards: settings.shards, onWaiting });
   await clock.tick();
   // The first tick subscribes and reads everything.
-  while ((await directory.tick()) === 'unreachable') await patience(startPatienceMs / 4);
+  for (const each of followed) while ((await each.tick()) === 'unreachable') await patience(startPatienceMs / 4);
   if (isTold) logger.info('Redis was reached');
 }
 

@@ -13,11 +13,13 @@ import { addDocsRoutes, describeApi } from './routes/docs.ts';
 import { addOperatingRoutes, type OperatingDeps } from './routes/operating.ts';
 import { addProviderStatusRoute, type ProviderStatusDeps } from './routes/provider-status.ts';
 import { addProviderRoutes, type ProviderDeps } from './routes/providers.ts';
+import { addRouteRoutes, type RouteDeps } from './routes/routes.ts';
 import { addSyncRoutes, type SyncDeps } from './routes/sync.ts';
 
 export interface AppDeps {
   readonly sync: SyncDeps;
   readonly providers: ProviderDeps & ProviderStatusDeps;
+  readonly routes: RouteDeps;
   readonly dlq: DlqDeps;
   readonly operating: OperatingDeps;
   readonly admit: Admit;
@@ -39,6 +41,7 @@ export function createApp(deps: AppDeps): ApiHono {
   addSyncRoutes(add, deps.sync);
   addProviderRoutes(add, deps.providers);
   addProviderStatusRoute(add, deps.providers);
+  addRouteRoutes(add, deps.routes);
   addDlqRoutes(add, deps.dlq);
   addOperatingRoutes(add, deps.operating);
   addDocsRoutes(add, () => describeApi(router));

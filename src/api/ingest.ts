@@ -5,8 +5,11 @@
  * All operations of a request are checked first; the good ones then go to the queue in one step. The answer is written as text: building
  * objects only to stringify them would cost as much as the parsing of the request.
  */
+import { type Place, parseOperationId } from '../shared/domain/operation.ts';
+import { autoProvider, formatParentId } from '../shared/domain/parent-id.ts';
 import type { Submission, Submit, Submitted } from '../shared/queue/submit.ts';
 import type { Caller } from './api-keys.ts';
+import type { AutoOperation, Routed, RouteOperations } from './auto-routing.ts';
 import { fingerprintOperation, scopeIdempotencyKey } from './idempotency.ts';
 import { type InputRules, isObject, type OperationInput, readOperation, textProblem, textRules } from './operation-input.ts';
 import { describeProblem, type Problem, type ProblemCode, problem, problemHeaders } from './problem.ts';
@@ -37,6 +40,8 @@ export interface KnownProviders {
 export interface IngestDeps {
   readonly submit: Submit;
   readonly providers: KnownProviders;
+  /** For operations addressed to `auto`. */
+  readonly route: RouteOperations;
   /** Redis's clock, epoch ms. */
   readonly nowMs: () => number;
   readonly maxFutureSkewMs: number;
@@ -69,6 +74,7 @@ function inputRules({ nowMs, maxFutureSkewMs, makeRecordId }: IngestDeps, { call
 
 async function ingestOne(deps: IngestDeps, request: IngestRequest, input: unknown): Promise<Reply> {
   const checked = check(deps, request, input, inputRules(deps, request), request.idempotencyKey);
+  if (checked.status === 'auto') return ingestRouted(deps, request, input, checked.operation);
   if (checked.status === 'unknown_provider') await deps.providers.lookUp(new Set([checked.operation.change.provider]));
   const prepared = settleProvider(deps, checked);
   if (prepared.status === 'refused') {
@@ -77,16 +83,28 @@ async function ingestOne(deps: IngestDeps, request: IngestRequest, input: unknow
   }
   const submission = toSubmission(prepared.operation, request);
   const [submitted] = await deps.submit([submission]);
-  const outcome = judge(submitted as Submitted);
-  const { provider, kind } = submission.change;
-  deps.count(provider, kind, typeof outcome === 'string' ? 'accepted' : outcome.code);
+  const outcome = judgeOne(deps, submission, submitted as Submitted);
   if (typeof outcome !== 'string') return problemReply(outcome);
-  const location = `/sync/status/${(submitted as { operationId: string }).operationId}`;
-  return { status: 202, headers: { 'content-type': 'application/json', location }, body: outcome };
+  return acceptedReply((submitted as { operationId: string }).operationId, outcome);
+}
+
+async function ingestRouted(deps: IngestDeps, request: IngestRequest, input: unknown, operation: OperationInput): Promise<Reply> {
+  const [routed] = await deps.route([toAutoOperation(operation, input, request)]);
+  if (routed?.status !== 'routed') {
+    const found = (routed as Routed & { status: 'refused' }).problem;
+    countRefused(deps, input, found);
+    return problemReply(found);
+  }
+  const outcome = judgeChildren(deps, routed.submissions, await deps.submit(routed.submissions));
+  return 'code' in outcome ? problemReply(outcome) : acceptedReply(outcome.operationId, outcome.text);
+}
+
+function acceptedReply(operationId: string, body: string): Reply {
+  return { status: 202, headers: { 'content-type': 'application/json', location: `/sync/status/${operationId}` }, body };
 }
 
 type Checked =
-  | { readonly status: 'valid' | 'unknown_provider'; readonly operation: OperationInput }
+  | { readonly status: 'valid' | 'auto' | 'unknown_provider'; readonly operation: OperationInput }
   | { readonly status: 'refused'; readonly problem: Problem };
 
 function check(deps: IngestDeps, request: IngestRequest, input: unknown, rules: InputRules, headerKey: string | undefined): Checked {
@@ -95,7 +113,9 @@ function check(deps: IngestDeps, request: IngestRequest, input: unknown, rules: 
   const { operation } = read;
   const keyed = headerKey === undefined ? operation : withHeaderKey(operation, headerKey, request);
   if ('code' in keyed) return { status: 'refused', problem: keyed };
-  return { status: deps.providers.has(operation.change.provider) ? 'valid' : 'unknown_provider', operation: keyed };
+  const { provider } = operation.change;
+  if (provider === autoProvider) return { status: 'auto', operation: keyed };
+  return { status: deps.providers.has(provider) ? 'valid' : 'unknown_provider', operation: keyed };
 }
 
 /** The key of the header, where the operation has none; a single operation must not have both if they differ. */
@@ -116,11 +136,21 @@ function settleProvider(deps: IngestDeps, checked: Checked): Checked {
   };
 }
 
-function toSubmission(operation: OperationInput, { caller }: IngestRequest): Submission {
-  const { change, idempotencyKey, isRecordIdGenerated } = operation;
-  if (idempotencyKey === undefined) return { change };
-  const key = scopeIdempotencyKey(caller.id, change.tenant, idempotencyKey);
+function toSubmission(operation: OperationInput, request: IngestRequest): Submission {
+  const key = scopedKey(operation, request);
+  if (key === undefined) return { change: operation.change };
+  const { change, isRecordIdGenerated } = operation;
   return { change, idempotency: { key, fingerprint: fingerprintOperation(operation), isRecordIdGenerated } };
+}
+
+/** `input` has been checked: its data is an object or is not there. */
+function toAutoOperation(operation: OperationInput, input: unknown, request: IngestRequest): AutoOperation {
+  const { data } = input as { data?: Readonly<Record<string, unknown>> };
+  return { operation, data, idempotencyKey: scopedKey(operation, request) };
+}
+
+function scopedKey({ change, idempotencyKey }: OperationInput, { caller }: IngestRequest): string | undefined {
+  return idempotencyKey === undefined ? undefined : scopeIdempotencyKey(caller.id, change.tenant, idempotencyKey);
 }
 
 /** The answer's text, or why there is none. An operation id needs no escaping. */
@@ -128,6 +158,37 @@ function judge(submitted: Submitted): string | Problem {
   if (submitted.status !== 'queued') return problem(submitted.status);
   const { operationId, recordId } = submitted;
   return `{"operation_id":"${operationId}","record_id":${JSON.stringify(recordId)},"status":"queued","status_url":"/sync/status/${operationId}"}`;
+}
+
+/** What became of an operation that went to several providers: the parent's id with the answer's text, or why there is none. */
+function judgeChildren(
+  deps: IngestDeps,
+  submissions: readonly Submission[],
+  submitted: readonly Submitted[],
+): { readonly operationId: string; readonly text: string } | Problem {
+  const places: Place[] = [];
+  const children: string[] = [];
+  const left: string[] = [];
+  let refusal: Problem | undefined;
+  for (const [at, { change }] of submissions.entries()) {
+    const each = submitted[at] as Submitted;
+    deps.count(change.provider, change.kind, each.status === 'queued' ? 'accepted' : each.status);
+    if (each.status === 'queued') {
+      places.push(parseOperationId(each.operationId) as Place);
+      children.push(`{"provider":"${change.provider}","operation_id":"${each.operationId}"}`);
+    } else {
+      refusal ??= problem(each.status);
+      left.push(change.provider);
+    }
+  }
+  if (refusal) {
+    if (places.length === 0) return refusal;
+    return { ...refusal, detail: `not accepted for ${left.join(', ')}, but for the others; the same idempotency key adds what is missing` };
+  }
+  const operationId = formatParentId(places);
+  const recordId = JSON.stringify(submissions[0]?.change.recordId);
+  const text = `{"operation_id":"${operationId}","record_id":${recordId},"status":"queued","status_url":"/sync/status/${operationId}","operations":[${children.join(',')}]}`;
+  return { operationId, text };
 }
 
 async function ingestMany(deps: IngestDeps, request: IngestRequest, inputs: readonly unknown[]): Promise<Reply> {
@@ -141,26 +202,69 @@ async function ingestMany(deps: IngestDeps, request: IngestRequest, inputs: read
   );
   const unknown = unknownProviders(checked);
   if (unknown.size > 0) await deps.providers.lookUp(unknown);
+  const routed = checked.some(({ status }) => status === 'auto') ? await routeAll(deps, request, inputs, checked) : undefined;
 
   /** By the request's order; the good ones are filled in when they are submitted. */
   const results: string[] = [];
-  const good: { index: number; submission: Submission }[] = [];
+  const submissions: Submission[] = [];
+  /** Where the submissions of each good operation begin; routes may have made several of one. */
+  const good: { index: number; from: number; isRouted: boolean }[] = [];
   for (const [index, each] of checked.entries()) {
-    const prepared = settleProvider(deps, each);
-    if (prepared.status === 'refused') countRefused(deps, inputs[index], prepared.problem);
-    else good.push({ index, submission: toSubmission(prepared.operation, request) });
+    const prepared = routed?.get(index) ?? settleProvider(deps, each);
     results.push(prepared.status === 'refused' ? problemResult(prepared.problem) : '');
+    if (prepared.status === 'refused') {
+      countRefused(deps, inputs[index], prepared.problem);
+      continue;
+    }
+    good.push({ index, from: submissions.length, isRouted: prepared.status === 'routed' });
+    if (prepared.status === 'routed') submissions.push(...prepared.submissions);
+    else submissions.push(toSubmission(prepared.operation, request));
   }
-  const submitted = good.length === 0 ? [] : await deps.submit(good.map(({ submission }) => submission));
+  const submitted = submissions.length === 0 ? [] : await deps.submit(submissions);
   let accepted = 0;
-  for (const [at, { index, submission }] of good.entries()) {
-    const outcome = judge(submitted[at] as Submitted);
-    const isAccepted = typeof outcome === 'string';
-    if (isAccepted) accepted += 1;
-    deps.count(submission.change.provider, submission.change.kind, isAccepted ? 'accepted' : outcome.code);
-    results[index] = isAccepted ? outcome : problemResult(outcome);
+  for (const [at, { index, from, isRouted }] of good.entries()) {
+    const outcome = isRouted
+      ? judgeRouted(deps, submissions, submitted, from, good[at + 1]?.from)
+      : judgeOne(deps, submissions[from] as Submission, submitted[from] as Submitted);
+    if (typeof outcome === 'string') accepted += 1;
+    results[index] = typeof outcome === 'string' ? outcome : problemResult(outcome);
   }
   return manyReply(accepted, results);
+}
+
+function judgeOne({ count }: IngestDeps, { change }: Submission, submitted: Submitted): string | Problem {
+  const outcome = judge(submitted);
+  count(change.provider, change.kind, typeof outcome === 'string' ? 'accepted' : outcome.code);
+  return outcome;
+}
+
+function judgeRouted(
+  deps: IngestDeps,
+  submissions: readonly Submission[],
+  submitted: readonly Submitted[],
+  from: number,
+  to: number | undefined,
+): string | Problem {
+  const outcome = judgeChildren(deps, submissions.slice(from, to), submitted.slice(from, to));
+  return 'code' in outcome ? outcome : outcome.text;
+}
+
+/** By index in the request. */
+async function routeAll(
+  deps: IngestDeps,
+  request: IngestRequest,
+  inputs: readonly unknown[],
+  checked: readonly Checked[],
+): Promise<ReadonlyMap<number, Routed>> {
+  const indexes: number[] = [];
+  const operations: AutoOperation[] = [];
+  for (const [index, each] of checked.entries()) {
+    if (each.status !== 'auto') continue;
+    indexes.push(index);
+    operations.push(toAutoOperation(each.operation, inputs[index], request));
+  }
+  const routed = await deps.route(operations);
+  return new Map(indexes.map((index, at) => [index, routed[at] as Routed]));
 }
 
 function unknownProviders(checked: readonly Checked[]): Set<string> {

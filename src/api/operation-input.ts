@@ -200,7 +200,11 @@ export const operationSchema = {
   required: ['operation', 'provider'],
   properties: {
     operation: { type: 'string' as const, enum: [...operationKinds], description: 'In any case.' },
-    provider: { type: 'string' as const, pattern: providerNameShape.source, description: 'A registered provider.' },
+    provider: {
+      type: 'string' as const,
+      pattern: providerNameShape.source,
+      description: 'A registered provider, or `auto`: routes choose, and the answer has an id that stands for all of them.',
+    },
     data: {
       type: 'object' as const,
       additionalProperties: true,

@@ -23,6 +23,7 @@ export const problemKinds = {
   unsupported_media_type: { status: 415, title: 'The body must be plain application/json in UTF-8' },
   invalid: { status: 422, title: 'The request is not valid' },
   unknown_provider: { status: 422, title: 'No provider of this name is registered' },
+  no_route: { status: 422, title: 'No route chooses a provider for this operation' },
   timestamp_in_future: { status: 422, title: 'The timestamp is too far in the future' },
   idempotency_mismatch: { status: 422, title: 'The idempotency key was used for another operation' },
   rate_limited: { status: 429, title: 'Too many requests with this API key', retryAfterSeconds: 1 },

@@ -84,10 +84,8 @@ describe('providers', () => {
     expect(status).toBe(422);
     expect(body).toMatchObject({ code: 'invalid' });
     expect(body.errors.map((error: { path: string }) => error.path)).toEqual(expect.arrayContaining(['name', 'max_concurrency', 'colour']));
-    expect(await api.ask('POST', '/providers', { ...crm, name: 'kinds' })).toMatchObject({
-      status: 422,
-      body: { errors: [{ path: 'name' }] },
-    });
+    for (const name of ['kinds', 'auto'])
+      expect(await api.ask('POST', '/providers', { ...crm, name })).toMatchObject({ status: 422, body: { errors: [{ path: 'name' }] } });
     for (const bad of ['null', '[]', '5', '"x"']) expect((await api.ask('POST', '/providers', bad)).status, bad).toBe(422);
     expect((await api.ask('POST', '/providers', '{')).status).toBe(400);
   });
@@ -166,8 +164,13 @@ describe('providers', () => {
       items: expect.arrayContaining([expect.objectContaining({ name: 'http', schema: expect.any(Object) })]),
       next_cursor: null,
     });
+    expect(body.items.find((item: { name: string }) => item.name === 'outreach')).toMatchObject({
+      can: { batch: false, upsert: false, read: true },
+      auth_types: ['oauth2_refresh_token', 'bearer'],
+    });
     await register('typed');
     expect((await api.ask('GET', '/providers/typed/schema')).body).toMatchObject({ type: 'object', properties: { base_url: {} } });
+    expect((await api.ask('GET', '/providers/salesforce/schema')).body).toMatchObject({ properties: { options: {} } });
   });
 
   it('registered on one process are known to another at once', async () => {
@@ -389,7 +392,12 @@ describe('operating', () => {
       '/providers/{name}/resume',
       '/providers/{name}/schema',
       '/providers/{name}/status',
+      '/providers/{name}/tenants',
+      '/providers/{name}/tenants/{tenant}',
       '/readyz',
+      '/routes',
+      '/routes/try',
+      '/routes/{name}',
       '/sync',
       '/sync/status/{operation_id}',
     ]);

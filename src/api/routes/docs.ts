@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { providerWire } from '../../shared/providers/wire.ts';
+import { routeWire } from '../../shared/routes/route.ts';
 import { scopes } from '../api-keys.ts';
 import { ProblemError, problemKinds } from '../problem.ts';
 import type { AddRoute, ApiApp } from '../route.ts';
@@ -107,7 +108,12 @@ export function describeApi(router: ApiApp): object {
   });
   const components = {
     ...document.components,
-    schemas: { ...document.components?.schemas, Problem: problemSchema, Provider: z.toJSONSchema(providerWire, { io: 'input' }) },
+    schemas: {
+      ...document.components?.schemas,
+      Problem: problemSchema,
+      Provider: z.toJSONSchema(providerWire, { io: 'input' }),
+      Route: z.toJSONSchema(routeWire, { io: 'input' }),
+    },
     securitySchemes: {
       bearer: { type: 'http', scheme: 'bearer', description: `An API key with the scope of the route: ${scopes.join(', ')}.` },
       apiKey: { type: 'apiKey', in: 'header', name: 'X-Api-Key' },

@@ -1,11 +1,13 @@
 /** POST /sync and GET /sync/status/<id>. */
 import { z } from '@hono/zod-openapi';
 import { formatOperationId, type Place, parseOperationId, parseQueueName } from '../../shared/domain/operation.ts';
+import { autoProvider, maxParentIdLength, parseParentId } from '../../shared/domain/parent-id.ts';
 import type { OperationView, StatusReader } from '../../shared/queue/status.ts';
 import type { FinalWaiter } from '../../shared/queue/wait.ts';
 import type { Caller } from '../api-keys.ts';
 import { type Ingest, maxOperations } from '../ingest.ts';
 import { operationSchema } from '../operation-input.ts';
+import { describeParent, isFinalStatus } from '../parent-status.ts';
 import { ProblemError } from '../problem.ts';
 import type { StartBody } from '../read-json.ts';
 import { type AddRoute, readBodyBytes } from '../route.ts';
@@ -32,6 +34,15 @@ const acceptedSchema = {
     record_id: { type: 'string' },
     status: { const: 'queued' },
     status_url: { type: 'string' },
+    operations: {
+      type: 'array',
+      description: 'Where routes chose (`provider: "auto"`): the operation of each provider.',
+      items: {
+        type: 'object',
+        required: ['provider', 'operation_id'],
+        properties: { provider: { type: 'string' }, operation_id: { type: 'string' } },
+      },
+    },
   },
 };
 
@@ -51,7 +62,7 @@ const manySchema = {
   },
 };
 
-const statusSchema = {
+const operationStatusSchema = {
   type: 'object',
   required: ['operation_id', 'status', 'operation', 'provider', 'tenant', 'entity', 'record_id', 'attempts', 'accepted_at'],
   properties: {
@@ -83,7 +94,24 @@ const statusSchema = {
   },
 };
 
+const expiredSchema = {
+  type: 'object',
+  required: ['operation_id', 'provider', 'status'],
+  properties: { operation_id: { type: 'string' }, provider: { type: 'string' }, status: { const: 'expired' } },
+};
+
+const statusSchema = {
+  ...operationStatusSchema,
+  description: 'Of an operation with the provider `auto`, `status` sums up those of its `operations`.',
+  properties: {
+    ...operationStatusSchema.properties,
+    operations: { type: 'array', items: { anyOf: [operationStatusSchema, expiredSchema] } },
+  },
+};
+
 export const idParams = z.object({ operation_id: z.string().max(600) });
+
+const statusParams = z.object({ operation_id: z.string().max(maxParentIdLength) });
 
 const waitQuery = z.object({
   wait: z
@@ -109,7 +137,7 @@ export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
           schema: { oneOf: [acceptedSchema, manySchema] },
         },
       },
-      problems: ['unknown_provider', 'timestamp_in_future', 'idempotency_mismatch', 'backlog_full'],
+      problems: ['unknown_provider', 'no_route', 'timestamp_in_future', 'idempotency_mismatch', 'backlog_full'],
     },
     async (c, { caller }) => {
       const collector = deps.startBody();
@@ -131,36 +159,58 @@ export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
       summary: 'What became of an operation',
       tag: 'operations',
       scope: 'read',
-      params: idParams,
+      params: statusParams,
       query: waitQuery,
       answers: { 200: { description: 'Its status.', schema: statusSchema } },
       problems: ['not_found'],
     },
     async (c, { params, query, caller }) => {
-      const place = placeFor(params.operation_id, caller, deps.shards);
+      const children = parseParentId(params.operation_id)?.filter((place) => isPlaceOf(place, caller, deps.shards));
+      const places = children ?? [placeFor(params.operation_id, caller, deps.shards)];
       const waitMs = Number(query.wait ?? 0) * 1_000;
-      if (waitMs > 0 && waiting < maxWaiting) {
-        waiting += 1;
+      if (waitMs > 0 && waiting + places.length <= maxWaiting) {
+        waiting += places.length;
         const either = eitherAborts(deps.stopping, c.req.raw.signal);
-        await waitForFinal(deps, place, { timeoutMs: waitMs, signal: either.signal }).finally(() => {
+        const options = { timeoutMs: waitMs, signal: either.signal };
+        await Promise.all(places.map((place) => waitForFinal(deps, place, options))).finally(() => {
           either.release();
-          waiting -= 1;
+          waiting -= places.length;
         });
       }
-      const view = await deps.statusReader.read(place);
-      if (!view) throw new ProblemError('not_found', { detail: 'no such operation, or it finished longer ago than statuses are kept' });
-      return c.json(describeOperation(view));
+      const views = await Promise.all(places.map((place) => deps.statusReader.read(place)));
+      const [view] = views;
+      if (!views.some((each) => each !== undefined)) throw forgotten();
+      if (children)
+        return c.json(
+          describeParent(
+            params.operation_id,
+            autoProvider,
+            places.map((place, at) => describeChild(place, views[at])),
+          ),
+        );
+      return c.json(describeOperation(view as OperationView));
     },
   );
+}
+
+function forgotten(): ProblemError {
+  return new ProblemError('not_found', { detail: 'no such operation, or it finished longer ago than statuses are kept' });
+}
+
+function describeChild(place: Place, view: OperationView | undefined) {
+  if (view) return describeOperation(view);
+  return { operation_id: formatOperationId(place), provider: parseQueueName(place.queue).provider, status: 'expired' as const };
 }
 
 /** The place that an operation's id names. Throws `not_found` where it is none of the caller's. */
 export function placeFor(operationId: string, caller: Caller, shards: number): Place {
   const place = parseOperationId(operationId);
-  const isVisible =
-    place !== undefined && place.shard < shards && (caller.tenant === undefined || parseQueueName(place.queue).tenant === caller.tenant);
-  if (!isVisible) throw new ProblemError('not_found', { detail: 'no such operation' });
+  if (!place || !isPlaceOf(place, caller, shards)) throw new ProblemError('not_found', { detail: 'no such operation' });
   return place;
+}
+
+function isPlaceOf({ shard, queue }: Place, caller: Caller, shards: number): boolean {
+  return shard < shards && (caller.tenant === undefined || parseQueueName(queue).tenant === caller.tenant);
 }
 
 async function waitForFinal(
@@ -171,7 +221,7 @@ async function waitForFinal(
   // Also where there is no such operation: nothing will be announced.
   const isFinal = async () => {
     const view = await statusReader.read(place);
-    return view === undefined || (view.status !== 'queued' && view.status !== 'processing' && view.status !== 'retrying');
+    return view === undefined || isFinalStatus(view.status);
   };
   if (await isFinal()) return;
   await waiter.wait(place, { ...options, isFinal });
