@@ -9,11 +9,12 @@ export interface Options {
   readonly isProfiled: boolean;
 }
 
-export const usage = `npm run bench -- [--rows <names>] [--quick] [--rounds <n>] [--profile] | --kill-run
+export const usage = `npm run bench -- [--rows <names>] [--quick] [--rounds <n>] [--profile] | --kill-run | --crm
   --rows     only these, by name, separated by commas
   --quick    one round of shorter trials: an idea, not a result
   --rounds   trials of each variant (default 3)
   --kill-run not the table: 100,000 operations while workers are killed (load/kill-workers.ts)
+  --crm      not the table: the simulated CRMs (load/crm.ts); takes --quick and --only limit,updates,answers
   --profile  writes CPU profiles of the workers of rows single and batch to load/results/`;
 
 const quickScale = 0.4;

@@ -9,15 +9,21 @@ const disturbingShare = 0.05;
 const headings = ['', 'Sluice', 'beside it', 'ratio', 'goal', ''];
 
 export function formatTable(findings: readonly Found[]): string {
-  const lines = [headings, ...findings.map(toCells)];
-  const widths = headings.map((_, column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
+  const lines = formatColumns([headings, ...findings.map(toCells)]);
+  const notes = findings.flatMap(({ name, note }) => (note === undefined ? [] : [`  ${name}: ${note}`]));
+  return [lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
+}
+
+/** Lines of cells, each column as wide as its widest cell. */
+export function formatColumns(lines: readonly (readonly string[])[]): string {
+  const columns = Math.max(...lines.map((cells) => cells.length));
+  const widths = Array.from({ length: columns }, (_, column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
   const format = (cells: readonly string[]) =>
     cells
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd();
-  const notes = findings.flatMap(({ name, note }) => (note === undefined ? [] : [`  ${name}: ${note}`]));
-  return [...lines.map(format), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
+  return lines.map(format).join('\n');
 }
 
 /** One line for each finding that misses its goal, or one that says that none does. */

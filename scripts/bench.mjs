@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * `npm run bench [-- options]`: set-up, build, then load/main.ts, or load/kill-workers.ts with `--kill-run`. The bench and the programs it starts are bundled into .sluice/bench/, as
- * Node 20 runs no TypeScript; below the project's folder they find its packages.
+ * `npm run bench [-- options]`: set-up, build, then load/main.ts, load/kill-workers.ts with `--kill-run`, or load/crm.ts
+ * with `--crm`. The bench and the programs it starts are bundled into .sluice/bench/, as Node 20 runs no TypeScript; below the project's
+ * folder they find its packages.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -18,7 +19,10 @@ await build();
 const { build: bundle } = await import('esbuild');
 await bundle({
   absWorkingDir: root,
-  entryPoints: ['load/main.ts', 'load/kill-workers.ts', ...readdirSync(join(root, 'load/programs')).map((file) => `load/programs/${file}`)],
+  entryPoints: [
+    ...['main', 'kill-workers', 'crm'].map((name) => `load/${name}.ts`),
+    ...readdirSync(join(root, 'load/programs')).map((file) => `load/programs/${file}`),
+  ],
   outbase: 'load',
   outdir: bundles,
   bundle: true,
@@ -31,7 +35,7 @@ await bundle({
   logLevel: 'warning',
 });
 const options = process.argv.slice(2);
-const program = options.includes('--kill-run') ? 'kill-workers.js' : 'main.js';
+const program = options.includes('--kill-run') ? 'kill-workers.js' : options.includes('--crm') ? 'crm.js' : 'main.js';
 const child = spawn(process.execPath, ['--enable-source-maps', join(bundles, program), ...options], {
   cwd: root,
   stdio: 'inherit',

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
 import { startEmbeddedRedis } from './embedded-redis.mjs';
 import { readOrMakeKey } from './encryption-key.mjs';
-import { firstSync, nextSteps } from './first-sync.mjs';
+import { firstSync, nextSteps, registerDemoCrms } from './first-sync.mjs';
 import { acquireLock } from './folder-lock.mjs';
 import { freePort } from './free-port.mjs';
 import { setUp } from './setup.mjs';
@@ -86,7 +86,7 @@ async function start() {
   print('Sluice is running.');
   print(`  API        ${apiUrl}   (${apiUrl}/docs)`);
   print(`  Redis      ${process.env['REDIS_URL'] ? 'the one of REDIS_URL' : `${redisUrl}   (its data: ${join(state, 'redis')})`}`);
-  print(`  simulator  ${simulatorUrl}   (a provider of kind http)`);
+  print(`  simulator  ${simulatorUrl}   (kind http; below it /salesforce, /hubspot, /outreach)`);
   for (const { process } of running) print(`  ${process.name}   pid ${process.pid()}`);
   print(`  Kill one: kill -9 ${running[0]?.process.pid()}. The other takes over, and a new one is started.`);
   print('');
@@ -151,6 +151,7 @@ async function demo(apiUrl, simulatorUrl) {
     return;
   }
   const { operationId, status, attempts, ms } = await firstSync(apiUrl, simulatorUrl);
+  await registerDemoCrms(apiUrl, simulatorUrl);
   print(
     `A first sync: upsert of contact "ada" at the provider "demo": ${status} after ${attempts} attempt${attempts === 1 ? '' : 's'}, ${ms} ms.`,
   );

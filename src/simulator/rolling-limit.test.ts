@@ -12,6 +12,7 @@ test('no window ever holds more than the limit, and a call is refused only when 
       for (const step of steps) {
         now += step;
         const inWindow = accepted.filter((at) => at > now - perMs).length;
+        expect(limit.left(now)).toBe(requests - inWindow);
         const waitMs = limit.take(now);
         expect(waitMs > 0).toBe(inWindow >= requests);
         if (waitMs === 0) accepted.push(now);

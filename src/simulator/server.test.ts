@@ -108,6 +108,25 @@ test('faults: latency, errors with Retry-After, and a call carried out whose ans
   expect((await call('PUT', '/_control/faults', { latency: 1 })).status).toBe(422);
 });
 
+test('faults strike certain operations only, and no more often than they are told to', async () => {
+  const { call } = await start();
+  await call('PUT', '/_control/faults', { error_rate: 1, status: 500, operations: ['create'], times: 2 });
+  expect((await call('PUT', '/contact/1', { n: 1 })).status).toBe(201);
+  expect((await call('POST', '/contact', { id: '2' })).status).toBe(500);
+  expect((await call('POST', '/contact', { id: '2' })).status).toBe(500);
+  expect((await call('POST', '/contact', { id: '2' })).status).toBe(201);
+});
+
+test('settings are replaced or changed in part; a kind without tokens has none to expire', async () => {
+  const { call } = await start();
+  await call('PUT', '/_control/settings', { idempotency: false });
+  await call('PATCH', '/_control/settings', { create_existing: 'merge' });
+  expect((await call('GET', '/_control/settings')).body).toMatchObject({ idempotency: false, create_existing: 'merge' });
+  expect((await call('PATCH', '/_control/settings', { nonsense: 1 })).status).toBe(422);
+  expect((await call('POST', '/_control/tokens/expire')).status).toBe(404);
+  expect((await call('GET', '/_control/webhooks')).body).toEqual({ items: [] });
+});
+
 test('a hanging call is logged as in flight and not carried out', async () => {
   const { call, url } = await start();
   await call('PUT', '/_control/faults', { hang: true });

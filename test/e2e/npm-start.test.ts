@@ -36,6 +36,12 @@ async function untilUp(sluice: Awaited<ReturnType<typeof startSluice>>) {
   expect(sluice.output()).toContain('Ctrl-C stops it all');
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: the shape of an answer is what the test is about.
+async function ask(method: string, url: string, body?: unknown): Promise<any> {
+  const headers = { 'content-type': 'application/json' };
+  return await (await fetch(url, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })).json();
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -58,14 +64,18 @@ test('one command brings up a service that syncs, survives a killed worker, ends
   expect(workers).toHaveLength(2);
   process.kill(workers[0] as number, 'SIGKILL');
   await eventually(() => /worker 1: pid \d+/.test(first.output()));
-  const answer = await fetch(`${first.url}/sync`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ operation: 'update', provider: 'demo', record_id: 'ada', data: { city: 'London' } }),
-  });
-  const { operation_id: operationId } = (await answer.json()) as { operation_id: string };
-  const statusOf = async (url: string) => (await (await fetch(`${url}/sync/status/${operationId}`)).json()) as { status: string };
+  const update = { operation: 'update', provider: 'demo', record_id: 'ada', data: { city: 'London' } };
+  const { operation_id: operationId } = await ask('POST', `${first.url}/sync`, update);
+  const statusOf = (url: string, id = operationId) => ask('GET', `${url}/sync/status/${id}?wait=5`);
   await eventually(async () => (await statusOf(first.url)).status === 'succeeded', { timeoutMs: slow });
+
+  for (const [type, provider] of Object.entries({ customer: 'hubspot', lead: 'salesforce' })) {
+    const contact = { last_name: 'Hopper', email: `${type}@example.com`, contact_type: type };
+    const { operation_id: id } = await ask('POST', `${first.url}/sync`, { operation: 'create', provider: 'auto', data: contact });
+    await eventually(async () => (await statusOf(first.url, id)).status === 'succeeded', { timeoutMs: slow });
+    expect(await statusOf(first.url, id)).toMatchObject({ operations: [{ provider, provider_record_id: expect.any(String) }] });
+  }
+  await ask('PATCH', `${first.url}/providers/hubspot`, { max_concurrency: 7 });
 
   const redisPid = JSON.parse(await readFile(join(state, 'redis/process.json'), 'utf8')).pid as number;
   first.child.kill('SIGTERM');
@@ -77,6 +87,9 @@ test('one command brings up a service that syncs, survives a killed worker, ends
     timeoutMs: slow,
   });
   expect((await statusOf(second.url)).status).toBe('succeeded');
+  expect(await ask('GET', `${second.url}/providers/hubspot`), 'a demo provider is kept as it was left').toMatchObject({
+    max_concurrency: 7,
+  });
   second.child.kill('SIGINT');
   expect(await second.ended).toBe(0);
 });

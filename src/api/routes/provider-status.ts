@@ -11,7 +11,9 @@ import { refuseOthers } from './tenants.ts';
 /** What the gate tells of an account. */
 export interface GateView {
   readonly nowMs: number;
-  readonly windows: readonly { readonly perMs: number; readonly requests: number; readonly left: number }[];
+  readonly windows: readonly { readonly perMs: number; readonly requests: number; readonly effective: number; readonly left: number }[];
+  /** 1, or what is left of it after throttling. */
+  readonly factor: number;
   readonly breaker: 'closed' | 'half_open' | 'open';
   readonly pausedUntilMs: number;
   readonly pauseReason: string | undefined;
@@ -40,8 +42,20 @@ const statusSchema = {
     windows: {
       type: 'array',
       description: 'Permits left in each limit’s window.',
-      items: { type: 'object', properties: { requests: { type: 'integer' }, per_ms: { type: 'integer' }, left: { type: 'integer' } } },
+      items: {
+        type: 'object',
+        properties: {
+          requests: { type: 'integer' },
+          per_ms: { type: 'integer' },
+          effective: {
+            type: 'number',
+            description: 'What is left of `requests` after throttling, and after what others use of the account.',
+          },
+          left: { type: 'integer' },
+        },
+      },
     },
+    throttling_factor: { type: 'number', description: '1, or the share of the limits that throttling answers have left, 0.1 at least.' },
     concurrency: { type: 'object', properties: { held: { type: 'integer' }, max: { type: 'integer' } } },
     breaker: { enum: ['closed', 'half_open', 'open'] },
     paused: { type: 'boolean' },
@@ -93,7 +107,8 @@ export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate
         in_flight: waiting.pending,
         dead_letters: waiting.deadLetters,
         oldest_at: waiting.oldestMs === undefined ? null : new Date(waiting.oldestMs).toISOString(),
-        windows: gate.windows.map(({ requests, perMs, left }) => ({ requests, per_ms: perMs, left })),
+        windows: gate.windows.map(({ requests, perMs, effective, left }) => ({ requests, per_ms: perMs, effective, left })),
+        throttling_factor: gate.factor,
         concurrency: { held: gate.heldSlots, max: config?.maxConcurrency ?? 0 },
         breaker: gate.breaker,
         paused: isHeldBack || (config?.isPaused ?? false),

@@ -124,3 +124,12 @@ test('the provider’s own id is kept until another one is told', () => {
   expect(applyChange(change('update', 2, {}), first, 'record', undefined).providerRecordId).toBe('p1');
   expect(applyChange(change('upsert', 3, {}), first, 'record', 'p2').providerRecordId).toBe('p2');
 });
+
+test('a record that was deleted and is made again does not keep its former id at the provider', () => {
+  const made = applyChange(change('create', 1, { a: 1 }), undefined, 'record', 'p1');
+  const changed = applyChange(change('update', 2, { a: 2 }), made, 'record', undefined);
+  const removed = applyChange(change('delete', 3), changed, 'record', undefined);
+  expect([changed.providerRecordId, removed.providerRecordId]).toEqual(['p1', 'p1']);
+  expect(applyChange(change('upsert', 4, { a: 3 }), removed, 'record', undefined).providerRecordId).toBeUndefined();
+  expect(applyChange(change('create', 4, { a: 3 }), removed, 'record', 'p2').providerRecordId).toBe('p2');
+});

@@ -104,10 +104,19 @@ export function propertyOf(type: ObjectType, name: string, settings: HubspotSett
   return found ?? (settings.any_property ? { ...plain, type: 'string' } : undefined);
 }
 
+/** Settings are replaced, never changed, so what follows from them can be kept beside them. */
+const uniqueBySettings = new WeakMap<HubspotSettings, Map<ObjectType, readonly string[]>>();
+
 /** Names of the properties whose values no two records share. */
 export function uniqueProperties(type: ObjectType, settings: HubspotSettings): readonly string[] {
+  const byType = uniqueBySettings.get(settings) ?? new Map<ObjectType, readonly string[]>();
+  uniqueBySettings.set(settings, byType);
+  const known = byType.get(type);
+  if (known) return known;
   const all = { ...type.properties, ...settings.properties[type.name] };
-  return Object.keys(all).filter((name) => all[name]?.unique);
+  const unique = Object.keys(all).filter((name) => all[name]?.unique);
+  byType.set(type, unique);
+  return unique;
 }
 
 /** What a write's `properties` come to, or why they are refused. `""` clears. */

@@ -411,3 +411,30 @@ test('closed, it leaves no timer behind, whatever answer still comes', async () 
   await pass(1_000);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+describe('what the provider says of its limits', () => {
+  test('is told once, with the next question, and of several calls by the one that was sent last', async () => {
+    const { stock, gate, work } = play({ callMs: 5 });
+    const [sentAt, perMs] = [Date.now(), 10_000];
+    await pass(50);
+    stock.observe([{ perMs, remaining: 40 }], sentAt + 20);
+    stock.observe([{ perMs, remaining: 90 }], sentAt + 10);
+    await pass(30);
+    await work(1);
+    expect(gate.requests.at(-1)?.budgets).toEqual([{ perMs, remaining: 40, sentMsAgo: 60, answeredMsAgo: 30 }]);
+    await pass(2_000);
+    await work(1);
+    expect(gate.requests.at(-1)?.budgets).toBeUndefined();
+  });
+
+  test('throttling answers are counted, pauses for other reasons are not', async () => {
+    const { stock, gate } = play({ callMs: 5, ready: 1 });
+    await pass(50);
+    stock.pause(100, 'rate_limited');
+    await pass(10);
+    expect(gate.requests.at(-1)?.throttled).toBe(1);
+    stock.pause(100, 'the credentials are refused');
+    await pass(10);
+    expect(gate.requests.at(-1)).not.toHaveProperty('throttled');
+  });
+});
