@@ -1,25 +1,16 @@
 /**
- * A process's own copy of the providers' configurations, kept up to date while it runs. A change is announced on a channel, and only
- * what changed is loaded then. Announcements can be lost, so `tick()`, called about once a second, compares the count of changes
- * with the one of the last full reading, and reads everything again where they differ (opening only the texts that are new).
- * What always holds: readings follow one another, so an older one never replaces a newer one; while Redis cannot be reached the last
- * copy stays; a provider that cannot be read is known by name and has no configuration; what a tenant has of its own is read as soon as
- * its provider is, and a tenant whose own configuration cannot be read has none, never the provider's.
+ * A process's own copy of the providers' configurations, kept up to date while it runs. Of an announced change only what changed is loaded;
+ * a full reading opens only the texts that are new.
+ * What always holds: a provider that cannot be read is known by name and has no configuration; what a tenant has of its own is read as soon
+ * as its provider is, and a tenant whose own configuration cannot be read has none, never the provider's.
  */
 import { queueName } from '../domain/operation.ts';
+import { type ChangeWatch, createChangeWatch, type Subscriber } from '../redis/change-watch.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { ProviderConfig } from './config.ts';
 import { parseField, tenantField } from './provider-field.ts';
 import type { ProviderStore, StoredProvider } from './store.ts';
 import type { StoredTenant } from './tenant-store.ts';
-
-/** The part of an ioredis connection in subscriber mode that is used here; it subscribes again by itself after a reconnect. */
-export interface Subscriber {
-  subscribe(channel: string): Promise<unknown>;
-  unsubscribe(channel: string): Promise<unknown>;
-  on(event: 'message', listener: (channel: string, message: string) => void): unknown;
-  off(event: 'message', listener: (channel: string, message: string) => void): unknown;
-}
 
 /**
  * `before` undefined: new, or readable again. `after` undefined: gone, or no longer readable. The same in both: only what tenants have of
@@ -31,12 +22,7 @@ export interface ProviderChange {
   readonly after: ProviderConfig | undefined;
 }
 
-export interface ProviderDirectory {
-  /** Subscribes and reads everything. Throws when Redis cannot be reached. */
-  start(): Promise<void>;
-  /** One round of the safety net. `unreachable`: the last copy stays. */
-  tick(): Promise<'unchanged' | 'reloaded' | 'unreachable'>;
-  stop(): Promise<void>;
+export interface ProviderDirectory extends Pick<ChangeWatch, 'start' | 'tick' | 'stop'> {
   get(name: string): ProviderConfig | undefined;
   /**
    * What a tenant's operations follow: the provider's configuration, with what the tenant has of its own laid over it and an account of its
@@ -75,17 +61,7 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
   const entries = new Map<string, Entry>();
   const listeners = new Set<(change: ProviderChange) => void>();
   const announced = new Set<string>();
-  let comparedChanges = -1;
   let configs: readonly ProviderConfig[] | undefined;
-  let lastReading: Promise<unknown> = Promise.resolve();
-  let isSubscribed = false;
-
-  /** One reading at a time, in order. */
-  function inTurn<T>(read: () => Promise<T>): Promise<T> {
-    const reading = lastReading.then(read);
-    lastReading = reading.catch(() => {});
-    return reading;
-  }
 
   const configOf = (name: string): ProviderConfig | undefined => {
     const stored = entries.get(name)?.stored;
@@ -147,7 +123,7 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
     return own?.stored;
   }
 
-  async function readAll(): Promise<void> {
+  async function readAll(): Promise<number> {
     const { changes, texts } = await store.readTexts();
     apply([
       ...knownFields()
@@ -155,7 +131,7 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
         .map((field) => [field, undefined] as const),
       ...texts,
     ]);
-    comparedChanges = changes;
+    return changes;
   }
 
   function knownFields(): string[] {
@@ -169,41 +145,24 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
     apply(fields.map((field, index) => [field, texts[index]] as const));
   }
 
-  function onMessage(channel: string, field: string): void {
-    if (channel !== keys.providersChanged) return;
+  function onAnnounced(field: string): void {
     announced.add(field);
     // The first of several announcements reads for all of them; a failure is left to the next tick.
-    if (announced.size === 1) inTurn(readAnnounced).catch(() => {});
+    if (announced.size === 1) watch.inTurn(readAnnounced).catch(() => {});
   }
 
-  async function subscribe(): Promise<void> {
-    if (isSubscribed) return;
-    subscriber.off('message', onMessage);
-    subscriber.on('message', onMessage);
-    await subscriber.subscribe(keys.providersChanged);
-    isSubscribed = true;
-  }
-
-  async function compare(): Promise<'unchanged' | 'reloaded'> {
-    await subscribe();
-    if ((await store.countChanges()) === comparedChanges) return 'unchanged';
-    await readAll();
-    return 'reloaded';
-  }
+  const watch = createChangeWatch({
+    subscriber,
+    channel: keys.providersChanged,
+    onAnnounced,
+    countChanges: () => store.countChanges(),
+    readAll,
+  });
 
   return {
-    async start() {
-      // First the channel, then the reading: a change in between is announced.
-      await subscribe();
-      await inTurn(readAll);
-    },
-    tick: () => inTurn(compare).catch(() => 'unreachable' as const),
-    async stop() {
-      subscriber.off('message', onMessage);
-      await subscriber.unsubscribe(keys.providersChanged).catch(() => {});
-      isSubscribed = false;
-      await lastReading;
-    },
+    start: watch.start,
+    tick: watch.tick,
+    stop: watch.stop,
     get: configOf,
     forTenant(provider, tenant) {
       if (!entries.get(provider)?.tenants.has(tenant)) return configOf(provider);
@@ -224,7 +183,7 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
       });
       return new Map(fields);
     },
-    refresh: (name) => inTurn(async () => apply([[name, await store.readText(name)]])),
+    refresh: (name) => watch.inTurn(async () => apply([[name, await store.readText(name)]])),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -3,13 +3,12 @@
  * adapter, and passes their ends on. Everything here happens in memory, in the turn of the event loop in which a call ends or a
  * permit comes.
  */
-import { judge } from '../../shared/domain/conflict.ts';
-import { kindOf, mergeData } from '../../shared/domain/fold.ts';
-import { formatOperationId } from '../../shared/domain/operation.ts';
 import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
-import type { BulkPolicy, Call, CallOutcome, ProviderAdapter } from '../providers/provider.ts';
+import type { BulkPolicy, CallOutcome, ProviderAdapter } from '../providers/provider.ts';
+import { type AdapterInUse, Adapters, type AdaptersDeps } from './adapters.ts';
 import { type CallOptions, CallUnderWay, type Part, type Permit } from './call-under-way.ts';
+import { makeCall } from './group-call.ts';
 import type { Held, Lane } from './lane.ts';
 import type { PermitStock } from './permit-stock.ts';
 import { ReadyLanes } from './ready-lanes.ts';
@@ -29,14 +28,12 @@ export interface DispatcherEvents {
   onEnd(call: CallUnderWay, outcomes: readonly CallOutcome[]): void;
   /** A bug, ours or an adapter's, stopped the lane's head. */
   onFault(lane: Lane, error: unknown): void;
-  /** An adapter cannot be made or closed. */
+  /** A bug of an adapter that stopped no lane: it cannot be made or closed, or does not say what may go together. */
   onAdapterFault(error: unknown): void;
 }
 
-export interface DispatcherDeps extends DispatcherEvents {
+export interface DispatcherDeps extends DispatcherEvents, AdaptersDeps {
   readonly account: string;
-  /** Undefined for a kind that this worker does not know: its lanes wait for one that does. */
-  createAdapter(config: ProviderConfig): ProviderAdapter | undefined;
   /** Whether the adapter of one configuration serves the other, too: then its connections are kept. */
   canKeepAdapter(before: ProviderConfig, after: ProviderConfig): boolean;
   readonly stock: PermitStock;
@@ -44,11 +41,6 @@ export interface DispatcherDeps extends DispatcherEvents {
   now(): number;
   /** No call starts when its lease has less than this left. */
   readonly startMarginMs: number;
-}
-
-interface Adapter {
-  readonly adapter: ProviderAdapter;
-  calls: number;
 }
 
 export class Dispatcher {
@@ -59,9 +51,7 @@ export class Dispatcher {
   /** Calls that a worker died in go one at a time: the next death then charges the one that is to blame. */
   readonly #suspects = new SingleFile();
   #config: ProviderConfig | undefined;
-  #adapter: Adapter | undefined;
-  /** Former ones whose last call has not ended. */
-  readonly #retired = new Set<Adapter>();
+  readonly #adapters: Adapters;
   #batchTimer: NodeJS.Timeout | undefined;
   #isPumping = false;
   #isClosed = false;
@@ -77,6 +67,7 @@ export class Dispatcher {
   constructor(deps: DispatcherDeps) {
     this.#deps = deps;
     const { account, now, startMarginMs } = deps;
+    this.#adapters = new Adapters(deps);
     this.#callOptions = { account, now, startMarginMs, awaitPermit: (call) => this.#awaitPermit(call) };
   }
 
@@ -86,7 +77,7 @@ export class Dispatcher {
 
   /** Fewer lanes are ready than one round of calls would take. */
   get isShortOfLanes(): boolean {
-    return this.#ready.size < (this.#config?.maxConcurrency ?? 0) * (this.#adapter?.adapter.maxBatch ?? 1);
+    return this.#ready.size < (this.#config?.maxConcurrency ?? 0) * (this.#adapters.present?.adapter.maxBatch ?? 1);
   }
 
   /** Undefined: the provider is not registered (yet, or any more); its lanes wait. */
@@ -94,38 +85,13 @@ export class Dispatcher {
     if (config === this.#config) return;
     const before = this.#config;
     this.#config = config;
-    if (!before || !config || !this.#deps.canKeepAdapter(before, config)) this.#replaceAdapter(config);
+    if (!before || !config || !this.#deps.canKeepAdapter(before, config)) {
+      this.#adapters.replace(config);
+      // Halves were cut to the measure of the old one.
+      for (const lane of this.#halves.splice(0).flat()) this.#ready.pushFirst(lane);
+    }
     if (config) this.#deps.stock.policy = config;
     this.pump();
-  }
-
-  /** The old one is closed when its last call has ended. */
-  #replaceAdapter(config: ProviderConfig | undefined): void {
-    const old = this.#adapter;
-    this.#adapter = config && this.#makeAdapter(config);
-    // Halves were cut to the measure of the old one.
-    for (const lane of this.#halves.splice(0).flat()) this.#ready.pushFirst(lane);
-    if (old) this.#retire(old);
-  }
-
-  /** Undefined also where that fails: the provider's lanes wait for another configuration. */
-  #makeAdapter(config: ProviderConfig): Adapter | undefined {
-    try {
-      const adapter = this.#deps.createAdapter(config);
-      return adapter && { adapter, calls: 0 };
-    } catch (error) {
-      this.#deps.onAdapterFault(error);
-      return undefined;
-    }
-  }
-
-  #retire(old: Adapter): void {
-    if (old.calls > 0) {
-      this.#retired.add(old);
-      return;
-    }
-    this.#retired.delete(old);
-    old.adapter.close().catch((error) => this.#deps.onAdapterFault(error));
   }
 
   /** A lane whose head may be called. */
@@ -208,17 +174,16 @@ export class Dispatcher {
     this.#isClosed = true;
     for (const { resolve } of this.#pausing.splice(0)) resolve(undefined);
     clearTimeout(this.#batchTimer);
-    const adapters = [...this.#retired, ...(this.#adapter ? [this.#adapter] : [])];
-    await Promise.all(adapters.map(({ adapter }) => adapter.close().catch((error) => this.#deps.onAdapterFault(error))));
+    await this.#adapters.close();
     await this.#deps.stock.close();
   }
 
   /** There is something to call, and its batch need not wait for company. */
   #isCallable(): boolean {
-    if (!this.#config || this.#config.isPaused || !this.#adapter) return false;
+    if (!this.#config || this.#config.isPaused || !this.#adapters.present) return false;
     if (this.#halves.length > 0) return true;
     if (this.#ready.size === 0) return false;
-    const { maxBatch, batchWaitMs } = this.#adapter.adapter;
+    const { maxBatch, batchWaitMs } = this.#adapters.present.adapter;
     if (maxBatch === 1 || this.#ready.size >= maxBatch) return true;
     const waitMs = this.#ready.oldestReadyAt + batchWaitMs - this.#deps.now();
     if (waitMs <= 0) return true;
@@ -230,12 +195,12 @@ export class Dispatcher {
   }
 
   #readyCalls(): number {
-    return this.#halves.length + Math.ceil(this.#ready.size / (this.#adapter?.adapter.maxBatch ?? 1));
+    return this.#halves.length + Math.ceil(this.#ready.size / (this.#adapters.present?.adapter.maxBatch ?? 1));
   }
 
   /** Fills one call and sends it. False when no lane was left that can be called. */
   #startNext(permit: Permit): boolean {
-    const adapter = this.#adapter as Adapter;
+    const adapter = this.#adapters.present as AdapterInUse;
     const parts = this.#halves.length > 0 ? this.#partsOf(this.#halves.shift() as Lane[]) : this.#fillBatch(adapter.adapter);
     const marks = this.#marks.splice(0);
     if (parts.length > 0) this.#send(adapter, parts, permit);
@@ -337,13 +302,13 @@ export class Dispatcher {
       this.#marks.push(this.#deps.onMark(lane, length));
       return undefined;
     }
-    const preparation = (this.#adapter as Adapter).adapter.prepare(makeCall(lane, members, config));
+    const preparation = (this.#adapters.present as AdapterInUse).adapter.prepare(makeCall(lane, members, config));
     if (preparation.status === 'prepared') return { lane, length, prepared: preparation.prepared };
     this.#deps.onRefused(lane, length, preparation.error);
     return undefined;
   }
 
-  #send(adapter: Adapter, parts: Part[], permit: Permit): void {
+  #send(adapter: AdapterInUse, parts: Part[], permit: Permit): void {
     const call = new CallUnderWay(parts, permit, this.#callOptions);
     for (const { lane } of parts) {
       lane.state = 'in_flight';
@@ -365,13 +330,12 @@ export class Dispatcher {
     }
   }
 
-  #end(adapter: Adapter, call: CallUnderWay, conclude: (call: CallUnderWay) => void): void {
+  #end(adapter: AdapterInUse, call: CallUnderWay, conclude: (call: CallUnderWay) => void): void {
     if (call.hasEnded) return;
     call.hasEnded = true;
     if (this.#pausing.length > 0) this.#stopPausing(call);
     this.inFlight--;
-    adapter.calls--;
-    if (adapter.calls === 0 && adapter !== this.#adapter) this.#retire(adapter);
+    this.#adapters.callEnded(adapter);
     for (const { lane } of call.parts) lane.queue.shard.calls.delete(call);
     try {
       conclude(call);
@@ -390,37 +354,4 @@ export class Dispatcher {
   #faultAll(call: CallUnderWay, error: unknown): void {
     for (const { lane } of call.parts) this.#deps.onFault(lane, error);
   }
-}
-
-function makeCall(lane: Lane, members: readonly Held[], { conflict }: ProviderConfig): Call {
-  const head = members[0] as Held;
-  const carrier = members.at(-1) as Held;
-  const { queue, applied } = lane;
-  const operationId = formatOperationId({ shard: queue.shard.shard, queue: queue.name, ms: carrier.ms, rank: carrier.rank });
-  const kind = kindOf(members, members.length);
-  return {
-    operationId,
-    idempotencyKey: operationId,
-    kind,
-    tenant: queue.tenant,
-    entity: head.entity,
-    recordId: head.recordId,
-    timestampMs: carrier.timestampMs,
-    dataJson:
-      kind === 'delete'
-        ? undefined
-        : members.length > 1
-          ? mergeData(members.map((held) => held.dataJson))
-          : standingData(head, lane, conflict),
-    // What was deleted there has another id when it is made again.
-    providerRecordId: applied?.isDeleted && kind !== 'delete' ? undefined : applied?.providerRecordId,
-    isInDoubt: members.some((held) => held.isInDoubt),
-  };
-}
-
-/** What is left of a change; a stale one is dropped before it gets here. */
-function standingData(held: Held, lane: Lane, mode: ProviderConfig['conflict']): string | undefined {
-  if (mode === 'record') return held.dataJson;
-  const standing = judge(held, lane.applied, mode);
-  return standing.status === 'current' ? standing.dataJson : held.dataJson;
 }

@@ -6,8 +6,11 @@ export interface Mask {
   apply(text: string, isWhole: boolean): string;
 }
 
+/** Shorter ones are parts of ordinary words: masking them would hide nothing, and garble the names and values of every answer. */
+const minSecretLength = 3;
+
 export function createMask(secrets: readonly string[]): Mask {
-  const spellings = [...new Set(secrets.filter((secret) => secret !== '').flatMap(spellingsOf))];
+  const spellings = [...new Set(secrets.filter(({ length }) => length >= minSecretLength).flatMap(spellingsOf))];
   // The longest first: one may hold another.
   spellings.sort((a, b) => b.length - a.length);
   const tail = Math.max(0, (spellings[0]?.length ?? 0) - 1);
