@@ -73,10 +73,10 @@ const isAnswersMet = ({ areFinal, statuses, creates, duplicates, wrongLinks, rec
   areFinal && statuses['succeeded'] === creates && records === creates && duplicates + wrongLinks === 0;
 
 function limitTable(results: readonly LimitUse[]): string[][] {
-  const heading = ["HubSpot's limit, 4 workers", 'used', 'windows', 'fullest 10 s', '429s', 'operations/s', ''];
+  const heading = ["HubSpot's limit, 4 workers", 'used', 'rounds of 100 calls', 'fullest 10 s', '429s', 'operations/s', ''];
   const rows = results.map((each) => {
-    const windows = each.windows.map(percent).join(', ');
-    const figures = [percent(each.use), windows, whole(each.fullestWindow), whole(each.refused), whole(each.operationsPerSecond)];
+    const rounds = each.rounds.map(percent).join(', ');
+    const figures = [percent(each.use), rounds, whole(each.fullestWindow), whole(each.refused), whole(each.operationsPerSecond)];
     return [each.variant, ...figures, verdict(isLimitMet(each))];
   });
   return [heading, ...rows];

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { eventually } from '../test/support/eventually.ts';
+import { isAlive } from '../test/support/is-alive.ts';
 
 const guard = JSON.stringify(new URL('./child-guard.mjs', import.meta.url).href);
 const parentCode = `
@@ -17,15 +18,6 @@ async function startParent(mode: string) {
   const parent = spawn(process.execPath, ['--input-type=module', '--eval', parentCode, mode], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(parent.stdout, 'data')) as [Buffer];
   return { parent, childPid: Number(line.toString()) };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 test('a child ends with a parent that is killed, unless it was let go', async () => {

@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createKey } from '../../scripts/key.mjs';
+import { hashOf } from '../../test/support/api-keys.ts';
 import { ApiKeysError, anonymous, createAuthenticate, parseApiKeys } from './api-keys.ts';
 
 const noFile = () => {
   throw new Error('no file is read here');
 };
-const hashOf = (key: string) => `sha256:${createHash('sha256').update(key).digest('hex')}`;
 
 function problemOf(entries: unknown): string {
   try {

@@ -1,25 +1,13 @@
 /** No input of any kind gets a 5xx, and every refusal is a problem. */
 import { connect } from 'node:net';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Answer, startTestApi, type TestApi } from '../../test/support/in-process-api.ts';
-import { type RedisServer, startRedis } from '../../test/support/redis.ts';
+import { describe, expect, it } from 'vitest';
+import { crm, good } from '../../test/support/api-bodies.ts';
+import { type Answer, encryption } from '../../test/support/in-process-api.ts';
+import { useTestApi } from '../../test/support/use-test-api.ts';
 import { problemKinds } from './problem.ts';
 
-let redis: RedisServer;
-let api: TestApi;
-const crm = { name: 'crm', base_url: 'http://127.0.0.1:9' };
-const good = { operation: 'update', provider: 'crm', record_id: 'c1', data: { email: 'ada@example.com' } };
-
-beforeAll(async () => {
-  redis = await startRedis();
-  api = await startTestApi(redis.url, { SLUICE_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') });
-  await api.ask('POST', '/providers', crm);
-});
-afterAll(async () => {
-  await api?.api.stop();
-  await redis?.stop();
-});
+const api = useTestApi(encryption, (started) => started.ask('POST', '/providers', crm));
 
 function expectProper({ status, headers, body, text }: Answer, what: unknown) {
   const told = JSON.stringify(what)?.slice(0, 2_000);

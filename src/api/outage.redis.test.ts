@@ -1,10 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { crm, good } from '../../test/support/api-bodies.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { startTestApi, type TestApi } from '../../test/support/in-process-api.ts';
 import { type RedisServer, startRedis } from '../../test/support/redis.ts';
 
-const crm = { name: 'crm', base_url: 'http://127.0.0.1:9' };
-const good = { operation: 'update', provider: 'crm', record_id: 'c1', data: { email: 'ada@example.com' } };
 const asks = [
   ['POST', '/sync', good],
   ['POST', '/sync', [good, good]],

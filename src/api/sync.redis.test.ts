@@ -1,23 +1,11 @@
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { crm, good } from '../../test/support/api-bodies.ts';
 import { eventually } from '../../test/support/eventually.ts';
-import { type Answer, startTestApi, type TestApi } from '../../test/support/in-process-api.ts';
-import { type RedisServer, startRedis } from '../../test/support/redis.ts';
+import { type Answer, startTestApi } from '../../test/support/in-process-api.ts';
+import { useTestApi } from '../../test/support/use-test-api.ts';
 
-let redis: RedisServer;
-let api: TestApi;
-
-beforeAll(async () => {
-  redis = await startRedis();
-  api = await startTestApi(redis.url);
-  await api.ask('POST', '/providers', { name: 'crm', base_url: 'http://127.0.0.1:9' });
-});
-afterAll(async () => {
-  await api?.api.stop();
-  await redis?.stop();
-});
-
-const good = { operation: 'update', provider: 'crm', record_id: 'c1', data: { email: 'ada@example.com' } };
+const api = useTestApi({}, (started) => started.ask('POST', '/providers', crm));
 
 /** The direct way, and the way through Hono: a query keeps the direct one from being taken. */
 const ways = [
@@ -196,7 +184,7 @@ describe('both ways of POST /sync', () => {
 
 describe('the door’s bounds', () => {
   it('turns operations away with 429 when the provider’s backlog is full', async () => {
-    const small = await startTestApi(redis.url, { SLUICE_MAX_BACKLOG: '3' });
+    const small = await startTestApi(api.redis.url, { SLUICE_MAX_BACKLOG: '3' });
     await small.ask('POST', '/providers', { name: 'crm', base_url: 'http://127.0.0.1:9' });
     const { body } = await small.ask(
       'POST',
@@ -212,7 +200,7 @@ describe('the door’s bounds', () => {
 
   it('limits each key’s requests a second over all processes', async () => {
     const env = { SLUICE_REQUESTS_PER_SECOND: '5', SLUICE_KEY_PREFIX: 'limited:' };
-    const [one, two] = await Promise.all([startTestApi(redis.url, env), startTestApi(redis.url, env)]);
+    const [one, two] = await Promise.all([startTestApi(api.redis.url, env), startTestApi(api.redis.url, env)]);
     const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => (index % 2 === 0 ? one : two).ask('GET', '/providers')));
     const passed = answers.filter((answer) => answer.status === 200).length;
     const refused = answers.find((answer) => answer.status === 429);
@@ -242,11 +230,11 @@ describe('GET /sync/status', () => {
   });
 
   it('does not keep a stopping process waiting', async () => {
-    const stopping = await startTestApi(redis.url, { SLUICE_KEY_PREFIX: 'stopping:' });
+    const stopping = await startTestApi(api.redis.url, { SLUICE_KEY_PREFIX: 'stopping:' });
     await stopping.ask('POST', '/providers', { name: 'crm', base_url: 'http://127.0.0.1:9' });
     const { body } = await stopping.ask('POST', '/sync', good);
     const waiting = stopping.ask('GET', `${body.status_url}?wait=30`);
-    await eventually(async () => (await redis.ask('KEYS', 'stopping:*:waiting')) !== '0');
+    await eventually(async () => (await api.redis.ask('KEYS', 'stopping:*:waiting')) !== '0');
     await stopping.api.stop();
     expect(await waiting.catch(() => ({ status: 'cut' }))).toMatchObject({ status: 200 });
   });

@@ -1,25 +1,15 @@
-import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestApi, type TestApi } from '../../test/support/in-process-api.ts';
-import { type RedisServer, startRedis } from '../../test/support/redis.ts';
+import { describe, expect, it } from 'vitest';
+import { by, keyEntry } from '../../test/support/api-keys.ts';
+import { encryption, startTestApi } from '../../test/support/in-process-api.ts';
+import { useTestApi } from '../../test/support/use-test-api.ts';
 import { connectRedis, disconnectRedis } from '../shared/redis/connection.ts';
 
-let redis: RedisServer;
-let api: TestApi;
-const encryption = { SLUICE_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') };
 const limits = [{ requests: 100, per: '10s', burst: 10 }];
 const crm = { base_url: 'http://127.0.0.1:9', limits, auth_config: { type: 'bearer', token: 'shared-hunter2' } };
 const own = { auth_config: { type: 'bearer', token: 'acme-hunter2' }, limits: [{ requests: 7, per: '1s' }] };
 const good = { operation: 'update', record_id: 'c1', data: { email: 'ada@example.com' } };
 
-beforeAll(async () => {
-  redis = await startRedis();
-  api = await startTestApi(redis.url, encryption);
-});
-afterAll(async () => {
-  await api?.api.stop();
-  await redis?.stop();
-});
+const api = useTestApi(encryption);
 
 const register = (name: string, more: object = {}) => api.ask('PUT', `/providers/${name}`, { ...crm, ...more });
 const at = (name: string, tenant: string) => `/providers/${name}/tenants/${encodeURIComponent(tenant)}`;
@@ -122,19 +112,11 @@ describe('tenants of a provider', () => {
 });
 
 describe('keys', () => {
-  const entry = (id: string, scopes: string[], tenant?: string) => ({
-    id,
-    hash: `sha256:${createHash('sha256').update(`key-${id}`).digest('hex')}`,
-    scopes,
-    ...(tenant ? { tenant } : {}),
-  });
-  const by = (id: string) => ({ authorization: `Bearer key-${id}` });
-
   it('need the scope of the route, and bound to a tenant see that one only and change nothing', async () => {
-    const entries = [entry('in', ['ingest']), entry('out', ['read']), entry('boss', ['admin', 'read'])];
-    const locked = await startTestApi(redis.url, {
+    const entries = [keyEntry('in', ['ingest']), keyEntry('out', ['read']), keyEntry('boss', ['admin', 'read'])];
+    const locked = await startTestApi(api.redis.url, {
       ...encryption,
-      SLUICE_API_KEYS: JSON.stringify([...entries, entry('acme', ['read', 'admin'], 'acme')]),
+      SLUICE_API_KEYS: JSON.stringify([...entries, keyEntry('acme', ['read', 'admin'], 'acme')]),
     });
     const ask = (key: string, method: string, path: string, body?: object) => locked.ask(method, path, body, by(key));
     await ask('boss', 'PUT', '/providers/crm', crm);
@@ -162,10 +144,10 @@ describe('keys', () => {
 
 describe('a forced removal', () => {
   it('that was interrupted after the configuration had gone is finished by another one', async () => {
-    const prefixed = await startTestApi(redis.url, { ...encryption, SLUICE_KEY_PREFIX: 'interrupted:' });
+    const prefixed = await startTestApi(api.redis.url, { ...encryption, SLUICE_KEY_PREFIX: 'interrupted:' });
     await prefixed.ask('PUT', '/providers/crm', crm);
     const { body } = await prefixed.ask('POST', '/sync', { ...good, provider: 'crm' });
-    const connection = connectRedis(redis.url, { name: 'interrupt' });
+    const connection = connectRedis(api.redis.url, { name: 'interrupt' });
     await connection.hdel('interrupted:providers', 'crm');
     await disconnectRedis(connection);
     expect((await prefixed.ask('DELETE', '/providers/crm')).status).toBe(404);

@@ -1,5 +1,9 @@
-/** Access tokens that a simulated provider has given out, and whether they are still good. */
-import { randomHex } from './random-ids.ts';
+/**
+ * Access tokens that a simulated provider has given out, and whether they are still good. A token says itself whose it is and when it
+ * ends, with a check that makes others unknown, so that tokens outlive a restart of the simulator as they outlive one of the real thing.
+ * Nothing is remembered but which ones were taken back. Anybody who reads this can make one: they guard nothing.
+ */
+import { createHmac } from 'node:crypto';
 
 export type TokenState =
   | { readonly is: 'valid'; readonly app: string }
@@ -16,28 +20,39 @@ export interface AccessTokens {
   clear(): void;
 }
 
-/** Tokens remembered; the oldest are forgotten first, and are then unknown. */
-const maxRemembered = 10_000;
+interface TokenDeps {
+  readonly now: () => number;
+  /** Tokens are numbered from here; those of an earlier start lie below. */
+  readonly idsFrom: number;
+}
 
-export function createAccessTokens({ now, random }: { now: () => number; random: () => number }, prefix: string): AccessTokens {
-  const tokens = new Map<string, { readonly app: string; expiresAtMs: number }>();
-  let count = 0;
+export function createAccessTokens({ now, idsFrom }: TokenDeps, prefix: string): AccessTokens {
+  let next = idsFrom;
+  let expiredBelow = 0;
+  let expiredAtMs = 0;
+  let unknownBelow = 0;
   return {
     issue(app, lifeMs) {
-      count += 1;
-      const token = `${prefix}${count}-${randomHex(24, random)}`;
-      tokens.set(token, { app, expiresAtMs: now() + lifeMs });
-      if (tokens.size > maxRemembered) tokens.delete(tokens.keys().next().value as string);
-      return token;
+      const body = `${prefix}${next}-${Math.floor(now() + lifeMs)}-${Buffer.from(app).toString('base64url')}`;
+      next += 1;
+      return `${body}-${checkOf(body)}`;
     },
     check(token) {
-      const found = tokens.get(token);
-      if (!found) return { is: 'unknown' };
-      return found.expiresAtMs > now() ? { is: 'valid', app: found.app } : { is: 'expired', atMs: found.expiresAtMs };
+      const [, body, number, endsAt, app, check] = /^(\D*?(\d+)-(\d+)-([\w-]*))-([0-9a-f]{24})$/.exec(token) ?? [];
+      if (!body?.startsWith(prefix) || checkOf(body) !== check || Number(number) < unknownBelow) return { is: 'unknown' };
+      const atMs = Math.min(Number(endsAt), Number(number) < expiredBelow ? expiredAtMs : Number.POSITIVE_INFINITY);
+      return atMs > now() ? { is: 'valid', app: Buffer.from(app ?? '', 'base64url').toString() } : { is: 'expired', atMs };
     },
     expireAll() {
-      for (const token of tokens.values()) token.expiresAtMs = Math.min(token.expiresAtMs, now());
+      expiredBelow = next;
+      expiredAtMs = now();
     },
-    clear: () => tokens.clear(),
+    clear() {
+      unknownBelow = next;
+    },
   };
+}
+
+function checkOf(body: string): string {
+  return createHmac('sha256', 'simulated').update(body).digest('hex').slice(0, 24);
 }

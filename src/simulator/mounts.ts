@@ -1,4 +1,5 @@
 /** Which provider is simulated where: kind `http` at the root, the CRMs each below its name. */
+import { firstIdAt } from './first-id.ts';
 import { createHttpProvider } from './http/http-provider.ts';
 import { createHubspotProvider } from './hubspot/hubspot-provider.ts';
 import { createOutreachProvider } from './outreach/outreach-provider.ts';
@@ -6,10 +7,17 @@ import { createSalesforceProvider } from './salesforce/salesforce-provider.ts';
 import type { ProviderDeps, WebhookMessage } from './simulated-provider.ts';
 import { createSimulator, type Simulator } from './simulator.ts';
 
-export function createMounts({ keepCalls }: { keepCalls: number }): ReadonlyMap<string, Simulator> {
+export interface MountsOptions {
+  readonly keepCalls: number;
+  /** Epoch milliseconds with fractions; never jumps back. */
+  readonly now?: () => number;
+}
+
+export function createMounts({ keepCalls, now = epochMs }: MountsOptions): ReadonlyMap<string, Simulator> {
   const deps: ProviderDeps & { exchange: typeof exchange } = {
-    now: () => performance.timeOrigin + performance.now(),
+    now,
     random: Math.random,
+    idsFrom: firstIdAt(now()),
     wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms).unref()),
     post: async (message) => (await exchange(message))?.status,
     exchange,
@@ -22,6 +30,8 @@ export function createMounts({ keepCalls }: { keepCalls: number }): ReadonlyMap<
   };
   return new Map(Object.entries(providers).map(([mount, provider]) => [mount, createSimulator({ provider, ...deps, keepCalls })]));
 }
+
+const epochMs = () => performance.timeOrigin + performance.now();
 
 async function exchange({ url, headers, text, timeoutMs }: WebhookMessage): Promise<{ status: number; text: string } | undefined> {
   try {

@@ -12,6 +12,8 @@ export interface ProviderDeps {
   readonly now: () => number;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Ids and numbers of tokens count up from here: past all that an earlier start has given out (first-id.ts). */
+  readonly idsFrom: number;
   readonly wait: (ms: number) => Promise<void>;
   /** Sends a webhook; the status of the answer, or undefined when there was none. Never rejects. */
   readonly post: (message: WebhookMessage) => Promise<number | undefined>;

@@ -1,12 +1,8 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import { useFakeTimers } from '../../test/support/use-fake-timers.ts';
 import { startLoop } from './supervisor.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 function startCounting(rounds: (round: number) => Promise<number>) {
   const errors: unknown[] = [];

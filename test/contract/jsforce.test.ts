@@ -17,7 +17,7 @@ async function start(mount = '/salesforce') {
   const clock = { aheadMs: 0 };
   const now = () => Date.now() + clock.aheadMs;
   const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-  const deps = { now, random: Math.random, wait, post: async () => undefined };
+  const deps = { now, random: Math.random, idsFrom: 0, wait, post: async () => undefined };
   const provider = createSalesforceProvider(deps);
   const simulator = createSimulator({ provider, now, random: Math.random, wait, keepCalls: 1_000 });
   const server = createSimulatorServer(new Map([[mount, simulator]]));

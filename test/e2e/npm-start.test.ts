@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { guardChild } from '../../scripts/child-guard.mjs';
 import { freePort } from '../../scripts/free-port.mjs';
 import { eventually } from '../support/eventually.ts';
+import { isAlive } from '../support/is-alive.ts';
 
 const script = fileURLToPath(new URL('../../scripts/start.mjs', import.meta.url));
 const slow = 90_000;
@@ -40,15 +41,6 @@ async function untilUp(sluice: Awaited<ReturnType<typeof startSluice>>) {
 async function ask(method: string, url: string, body?: unknown): Promise<any> {
   const headers = { 'content-type': 'application/json' };
   return await (await fetch(url, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })).json();
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 test('one command brings up a service that syncs, survives a killed worker, ends cleanly and keeps its data', {

@@ -39,6 +39,22 @@ export function dialectCall(fields: Partial<Call> & { readonly data?: unknown } 
   };
 }
 
+/** All that a canonical contact has. */
+export const canonicalContact = {
+  name: 'Ada King Lovelace',
+  email: 'ADA@x.test',
+  phone: '030 901820',
+  mobile_phone: '+49 1512 3456789',
+  company: 'Analytical',
+  title: 'Countess',
+  website: 'https://x.test',
+  street: 'S 1',
+  city: 'L',
+  state: 'E',
+  postal_code: '123',
+  country: 'UK',
+};
+
 export interface Carried {
   readonly outcomes: readonly CallOutcome[];
   readonly requests: readonly ExchangeRequest[];
@@ -47,7 +63,7 @@ export interface Carried {
 export async function carryOut(dialect: Dialect, calls: readonly Call[], answers: readonly ExchangeReply[] | Answering): Promise<Carried> {
   const exchange = createPlayedExchange(answers, acceptedAtMs);
   const outcomes = await dialect.carryOut(
-    calls.map((call) => prepared(dialect, call)),
+    calls.map((call) => prepare(dialect, call)),
     exchange,
   );
   return { outcomes, requests: exchange.requests };
@@ -59,8 +75,9 @@ export async function carryOutOne(dialect: Dialect, call: Call, answers: readonl
   return { outcome: outcomes[0] as CallOutcome, requests };
 }
 
-function prepared(dialect: Dialect, call: Call): PreparedCall {
-  const preparation = dialect.prepare(call);
+/** What a dialect or an adapter prepares; throws where it refuses. */
+export function prepare(preparing: Pick<Dialect, 'prepare'>, call: Call): PreparedCall {
+  const preparation = preparing.prepare(call);
   if (preparation.status === 'refused') throw new Error(`${preparation.error.code}: ${preparation.error.message}`);
   return preparation.prepared;
 }

@@ -21,35 +21,9 @@ import type { Gate } from '../../src/worker/engine/permit-stock.ts';
 import { Fleet } from '../../src/worker/fleet/fleet.ts';
 import type { Call, CallOutcome, ProviderAdapter } from '../../src/worker/providers/provider.ts';
 import { type Loop, startLoop } from '../../src/worker/supervisor.ts';
+import { providerConfig } from './provider-config.ts';
 
 export type Answering = (calls: readonly Call[]) => Promise<readonly CallOutcome[]> | readonly CallOutcome[];
-
-/** A provider configuration with nothing in the way; a test says what it is about. */
-export function providerConfig(part: Partial<ProviderConfig> = {}): ProviderConfig {
-  return {
-    name: 'crm',
-    account: part.name ?? 'crm',
-    kind: 'http',
-    baseUrl: 'http://127.0.0.1:1',
-    auth: { type: 'none' },
-    limits: [],
-    maxConcurrency: 50,
-    timeoutMs: 10_000,
-    retry: { maxAttempts: 8, baseMs: 1, maxMs: 5, maxAgeMs: 86_400_000 },
-    breaker: { failureRate: 1, minCalls: 1_000_000, windowMs: 10_000, openMs: 1_000 },
-    batch: undefined,
-    coalesce: true,
-    conflict: 'record',
-    mapping: undefined,
-    unknownFields: 'pass',
-    schema: undefined,
-    endpoints: undefined,
-    options: {},
-    isPaused: false,
-    version: 1,
-    ...part,
-  };
-}
 
 /** An adapter whose answers a test gives; `cut` calls end as ambiguous. */
 export function playedAdapter(answer: Answering, maxBatch = 1): ProviderAdapter {
@@ -138,11 +112,13 @@ export interface PlayedWorker {
   stop(): Promise<void>;
 }
 
-export async function startBench(
-  url: string,
-  prefix: string,
-  options: { shards?: number; maxBacklog?: number; statusTtlMs?: number } = {},
-): Promise<Bench> {
+export interface BenchOptions {
+  readonly shards?: number;
+  readonly maxBacklog?: number;
+  readonly statusTtlMs?: number;
+}
+
+export async function startBench(url: string, prefix: string, options: BenchOptions = {}): Promise<Bench> {
   const { shards = 4, maxBacklog = 1_000_000, statusTtlMs = 3_600_000 } = options;
   const redis = connectRedis(url, { name: 'test' });
   const keys = createKeys(prefix);
@@ -191,6 +167,12 @@ export async function startBench(
       await disconnectRedis(redis);
     },
   };
+}
+
+/** Ends a worker as a crash does, and lets the time pass after which it is missed. */
+export async function crash(worker: PlayedWorker): Promise<void> {
+  worker.crash();
+  await worker.expire();
 }
 
 type WorkerDeps = Pick<Bench, 'redis' | 'keys' | 'shards' | 'hasher'> & { url: string; statusTtlMs: number };
@@ -251,7 +233,7 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
     if (hasCrashed) return;
     loop = startLoop({ tick: () => fleet.tick(), onError: (error) => void faults.push(error), retryMs: 100 });
   });
-  const crash = () => {
+  const end = () => {
     hasCrashed = true;
     clearInterval(expiry);
     void loop?.stop();
@@ -277,7 +259,7 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
     skip(ms) {
       skippedMs += ms;
     },
-    crash,
+    crash: end,
     async expire() {
       await redis.zrem(keys.fleet, id);
       for (const name of configs.keys()) await redis.hdel(keys.gate(name), `h:${id}`);
@@ -298,7 +280,8 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
   };
 }
 
-function silentTelemetry(faults: unknown[]): Telemetry {
+/** Keeps faults and nothing else. */
+export function silentTelemetry(faults: unknown[]): Telemetry {
   return {
     final: () => {},
     called: () => {},

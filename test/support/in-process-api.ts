@@ -21,6 +21,9 @@ export interface TestApi {
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
 }
 
+/** Settings with which it takes credentials. */
+export const encryption = { SLUICE_ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64') };
+
 let prefixes = 0;
 
 export async function startTestApi(redisUrl: string, env: Record<string, string> = {}): Promise<TestApi> {

@@ -46,7 +46,7 @@ export function aLane(
 ): Lane {
   const lane = new Lane(queue, digest, applied);
   lane.waiting = [...operations];
-  queue.lanes.set(digest, lane);
+  queue.lanes.add(lane);
   for (const { rank, bytes } of operations) queue.held.set(rank, bytes);
   return lane;
 }
@@ -58,3 +58,7 @@ export const appliedAt = (ms: number, rank = 0, part: Partial<RecordState> = {})
   fields: undefined,
   ...part,
 });
+
+/** So many lanes of a queue, of one update each. */
+export const lanesOf = (count: number, queue = aQueue()): Lane[] =>
+  Array.from({ length: count }, (_, i) => aLane([anOperation(i + 1)], { queue, digest: String(i + 1) }));

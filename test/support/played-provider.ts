@@ -1,6 +1,6 @@
 /** What a provider was asked, and answers that a test gives when it likes. */
 import type { Call, CallOutcome } from '../../src/worker/providers/provider.ts';
-import { accepted } from './engine.ts';
+import { accepted, type Bench, type PlayedWorker, type WorkerOptions } from './engine.ts';
 import { eventually } from './eventually.ts';
 
 export interface PlayedCall {
@@ -58,4 +58,9 @@ export function createPlayedProvider(part: Partial<Pick<PlayedProvider, 'holds' 
     ...part,
   };
   return provider;
+}
+
+/** A worker whose calls the provider gets; a worker that crashes hangs for ever on what it holds. */
+export function startWith(bench: Bench, provider: PlayedProvider, options: Partial<WorkerOptions> = {}): PlayedWorker {
+  return bench.startWorker({ answer: provider.answer, ...options });
 }

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { onTestFinished } from 'vitest';
 
 export interface ReceivedCall {
   /** Counts from 0 in order of arrival. */
@@ -87,6 +88,13 @@ export async function startReceiver(options: { answer?: Answering; port?: number
       await closed;
     },
   };
+}
+
+/** One that closes with the test that calls this. */
+export async function receive(answer?: Answering): Promise<Receiver> {
+  const receiver = await startReceiver(answer ? { answer } : {});
+  onTestFinished(() => receiver.close());
+  return receiver;
 }
 
 async function readText(request: IncomingMessage): Promise<string> {

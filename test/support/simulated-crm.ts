@@ -25,6 +25,7 @@ export function startCrm(create: (deps: ProviderDeps) => SimulatedProvider, { to
   const deps: ProviderDeps = {
     now: () => clock.nowMs,
     random: seeded(),
+    idsFrom: 0,
     async wait(ms) {
       clock.waits.push(ms);
     },

@@ -27,7 +27,7 @@ export function startOrg(exchange: Exchange = async () => undefined) {
     sent.push(message);
     return exchange(message);
   };
-  const deps = { now, random: () => random.next, wait };
+  const deps = { now, random: () => random.next, idsFrom: 0, wait };
   const provider = createSalesforceProvider({ ...deps, post: async () => undefined }, record);
   const simulator = createSimulator({ provider, ...deps, keepCalls: 1_000 });
   let token = '';

@@ -8,12 +8,21 @@ import type { AddRoute } from '../route.ts';
 import { found } from './provider-answers.ts';
 import { refuseOthers } from './tenants.ts';
 
+interface Budget {
+  readonly perMs: number;
+  readonly requests: number | undefined;
+  readonly remaining: number;
+  readonly answeredAtMs: number;
+  readonly resetsAtMs: number | undefined;
+}
+
 /** What the gate tells of an account. */
 export interface GateView {
   readonly nowMs: number;
   readonly windows: readonly { readonly perMs: number; readonly requests: number; readonly effective: number; readonly left: number }[];
   /** 1, or what is left of it after throttling. */
   readonly factor: number;
+  readonly budgets: readonly Budget[];
   readonly breaker: 'closed' | 'half_open' | 'open';
   readonly pausedUntilMs: number;
   readonly pauseReason: string | undefined;
@@ -52,6 +61,20 @@ const statusSchema = {
             description: 'What is left of `requests` after throttling, and after what others use of the account.',
           },
           left: { type: 'integer' },
+        },
+      },
+    },
+    budgets: {
+      type: 'array',
+      description: 'What the provider’s own answers last said is left, where it tells. Calls wait when nothing is, whatever `windows` say.',
+      items: {
+        type: 'object',
+        properties: {
+          per_ms: { type: 'integer' },
+          requests: { type: ['integer', 'null'] },
+          remaining: { type: 'integer' },
+          answered_at: { type: 'string', format: 'date-time' },
+          resets_at: { type: ['string', 'null'], format: 'date-time', description: 'Null where the provider does not say.' },
         },
       },
     },
@@ -106,8 +129,9 @@ export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate
         backlog: waiting.backlog,
         in_flight: waiting.pending,
         dead_letters: waiting.deadLetters,
-        oldest_at: waiting.oldestMs === undefined ? null : new Date(waiting.oldestMs).toISOString(),
+        oldest_at: toTime(waiting.oldestMs),
         windows: gate.windows.map(({ requests, perMs, effective, left }) => ({ requests, per_ms: perMs, effective, left })),
+        budgets: gate.budgets.map(describeBudget),
         throttling_factor: gate.factor,
         concurrency: { held: gate.heldSlots, max: config?.maxConcurrency ?? 0 },
         breaker: gate.breaker,
@@ -118,4 +142,12 @@ export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate
       });
     },
   );
+}
+
+function describeBudget({ perMs, requests, remaining, answeredAtMs, resetsAtMs }: Budget) {
+  return { per_ms: perMs, requests: requests ?? null, remaining, answered_at: toTime(answeredAtMs), resets_at: toTime(resetsAtMs) };
+}
+
+function toTime(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
 }

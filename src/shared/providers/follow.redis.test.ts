@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
 import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import type { Subscriber } from '../redis/change-watch.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
 import { createKeys } from '../redis/keys.ts';
@@ -33,14 +34,13 @@ function openStore(sealingKey: Uint8Array = key): ProviderStore {
   });
 }
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'follow-test', commandTimeoutMs: 500 });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
-});
+useRedis(
+  (client, at) => {
+    redis = client;
+    server = at;
+  },
+  { commandTimeoutMs: 500 },
+);
 beforeEach(async () => {
   await redis.flushall();
   subscriber = connectRedis(server.url, { name: 'follow-test-subscriber' });

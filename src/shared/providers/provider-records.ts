@@ -84,12 +84,13 @@ export function createProviderRecords({ redis, keys, now }: RecordsDeps) {
       throw unexpectedReply(writeProvider.name, reply);
     },
 
-    /** A provider's field takes those of its tenants along. */
-    async remove(field: string): Promise<'removed' | 'missing'> {
+    /** A provider's field takes those of its tenants along. `texts`: what went, by field. */
+    async remove(field: string): Promise<{ status: 'removed'; texts: Map<string, string> } | { status: 'missing' }> {
       const along = parseField(field)?.tenant === undefined ? tenantFieldStart(field) : '';
       const reply = await removeProvider.run(redis, [keys.providers], [field, keys.providersChanged, along]);
-      const [word] = Array.isArray(reply) ? reply : [];
-      if (word === 'removed' || word === 'missing') return word;
+      const [word, , ...gone] = Array.isArray(reply) ? reply.map(String) : [];
+      if (word === 'missing') return { status: 'missing' };
+      if (word === 'removed') return { status: 'removed', texts: toTexts(gone) };
       throw unexpectedReply(removeProvider.name, reply);
     },
 
@@ -109,6 +110,12 @@ export function createProviderRecords({ redis, keys, now }: RecordsDeps) {
       }
     },
   };
+}
+
+/** From fields and texts in turn. */
+function toTexts(parts: readonly string[]): Map<string, string> {
+  const pairs = parts.flatMap((field, index) => (index % 2 === 0 ? [[field, parts[index + 1] ?? ''] as const] : []));
+  return new Map(pairs);
 }
 
 export function parseRecord<W>(text: string): StoredRecord<W> | undefined {

@@ -4,19 +4,27 @@
 -- ARGV[1] field
 -- ARGV[2] channel of changes
 -- ARGV[3] what the fields begin with that go along; '' for none
--- Replies: {'removed', changes} | {'missing'}
+-- Replies: {'removed', changes, field, JSON, ...}: all that went | {'missing'}
 -- Run twice: the second time replies 'missing'.
--- Cost: O(1); with ARGV[3] O(n) in the fields of the hash.
-if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then
+-- Cost: O(1) and the size of the JSON; with ARGV[3] O(n) in the fields of the hash.
+local text = redis.call('HGET', KEYS[1], ARGV[1])
+if not text then
   return {'missing'}
 end
-redis.call('PUBLISH', ARGV[2], ARGV[1])
+local gone = {ARGV[1], text}
 if ARGV[3] ~= '' then
   for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
     if string.sub(field, 1, #ARGV[3]) == ARGV[3] then
-      redis.call('HDEL', KEYS[1], field)
-      redis.call('PUBLISH', ARGV[2], field)
+      gone[#gone + 1] = field
+      gone[#gone + 1] = redis.call('HGET', KEYS[1], field)
     end
   end
 end
-return {'removed', redis.call('HINCRBY', KEYS[1], ':version', 1)}
+local reply = {'removed', redis.call('HINCRBY', KEYS[1], ':version', 1)}
+for i = 1, #gone, 2 do
+  redis.call('HDEL', KEYS[1], gone[i])
+  redis.call('PUBLISH', ARGV[2], gone[i])
+  reply[#reply + 1] = gone[i]
+  reply[#reply + 1] = gone[i + 1]
+end
+return reply

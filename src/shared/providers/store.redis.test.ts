@@ -1,16 +1,28 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { RedisServer } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
 import { createKeys } from '../redis/keys.ts';
 import { createProviderKinds } from './kinds.ts';
 import { createSealer } from './seal.ts';
 import { createProviderStore, type StoredProvider, type Written } from './store.ts';
+import { tokenPlaceOf } from './token-place.ts';
 
 const keys = createKeys('store:');
 const sealer = createSealer(randomBytes(32));
 const atMs = Date.parse('2026-05-01T12:00:00Z');
 const crm = { name: 'crm', base_url: 'https://api.example.com', auth_config: { type: 'bearer', token: 'open-sesame' } };
+
+const client = {
+  base_url: 'https://api.example.com',
+  auth_config: { token_url: 'https://api.example.com/token', client_id: 'c', client_secret: 's3cret' },
+};
+const rotating = {
+  ...client,
+  name: 'rotating',
+  auth_config: { ...client.auth_config, type: 'oauth2_refresh_token', refresh_token: 'r0' },
+};
 
 let server: RedisServer;
 let redis: RedisClient;
@@ -28,18 +40,35 @@ function open(more: Partial<Parameters<typeof createProviderStore>[0]> = {}) {
   });
 }
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'store-test' });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
+useRedis((client, at) => {
+  redis = client;
+  server = at;
 });
 beforeEach(async () => {
   await redis.flushall();
   store = open();
 });
+
+function placeOf({ name, auth_config: auth }: typeof rotating): string {
+  const { token_url: tokenUrl, client_id: clientId, client_secret: clientSecret, refresh_token: refreshToken } = auth;
+  return tokenPlaceOf(name, { type: 'oauth2_refresh_token', tokenUrl, clientId, clientSecret, refreshToken });
+}
+
+/** As workers leave them. */
+async function putTokens(place: string): Promise<void> {
+  await redis.hset(keys.token(place), 'token', 'sealed access token', 'version', 'v1');
+  await redis.set(keys.refreshToken(place), 'sealed refresh token');
+}
+
+/** The keys of tokens that hold a text with this word. */
+async function keysWith(word: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const key of await redis.keys(keys.token('*').replace(/[{}]/g, '?'))) {
+    const held = (await redis.type(key)) === 'hash' ? JSON.stringify(await redis.hgetall(key)) : await redis.get(key);
+    if (held?.includes(word)) found.push(key);
+  }
+  return found;
+}
 
 function ready(stored: StoredProvider | undefined) {
   if (stored?.status !== 'ready') throw new Error(`not ready: ${JSON.stringify(stored)}`);
@@ -183,6 +212,39 @@ describe('remove', () => {
     expect(await store.remove('crm')).toEqual({ status: 'not_found' });
     expect(await store.get('crm')).toBeUndefined();
     expect(await store.countChanges()).toBe(2);
+  });
+
+  it('forgets the tokens that the fleet got with the credentials', async () => {
+    const jwt = { ...client, name: 'direct', auth_config: { ...client.auth_config, type: 'oauth2_client_credentials' } };
+    await store.create(rotating);
+    await store.create(jwt);
+    const places = [placeOf(rotating), 'direct'];
+    for (const place of places) await putTokens(place);
+    for (const name of ['rotating', 'direct']) expect(await store.remove(name)).toEqual({ status: 'removed' });
+    for (const place of places) {
+      expect(await redis.exists(keys.token(place))).toBe(0);
+      for (const key of [keys.tokenLock(place), keys.refreshToken(place)]) {
+        expect(await redis.get(key), 'a mark').toBe('removed');
+        expect(await redis.pttl(key), 'that goes by itself').toBeGreaterThan(0);
+      }
+    }
+    expect(await keysWith('sealed')).toEqual([]);
+  });
+
+  it('keeps the tokens that another provider gets with the same refresh token, until that is removed too', async () => {
+    await store.create(rotating);
+    await store.create({ ...rotating, name: 'twin' });
+    await putTokens(placeOf(rotating));
+    await store.remove('rotating');
+    expect(await redis.get(keys.refreshToken(placeOf(rotating)))).toBe('sealed refresh token');
+    await store.remove('twin');
+    expect(await keysWith('sealed')).toEqual([]);
+  });
+
+  it('writes nothing for credentials that need no token', async () => {
+    await store.create(crm);
+    await store.remove('crm');
+    expect(await redis.keys('*')).toEqual([keys.providers]);
   });
 
   it('cannot be pointed at the count of changes', async () => {

@@ -23,6 +23,7 @@ import {
   type WriteOptions,
   whyInvalid,
 } from './provider-records.ts';
+import { createRemovedTokens } from './removed-tokens.ts';
 import { maskSecrets, parseProvider } from './schema.ts';
 import type { Sealer } from './seal.ts';
 import { createTenantStore } from './tenant-store.ts';
@@ -67,7 +68,8 @@ export function createProviderStore(deps: ProviderStoreDeps) {
   const { sealer, kinds, network } = deps;
   const records = createProviderRecords(deps);
   const credentials = createCredentials(sealer);
-  const tenants = createTenantStore({ records, credentials, kinds, network, openWire });
+  const forgetTokensOf = createRemovedTokens({ ...deps, records, credentials });
+  const tenants = createTenantStore({ records, credentials, kinds, network, openWire, forgetTokensOf });
 
   async function readProvider(name: string): Promise<string | undefined> {
     return providerNameShape.test(name) ? records.read(name) : undefined;
@@ -173,10 +175,13 @@ export function createProviderStore(deps: ProviderStoreDeps) {
       });
     },
 
-    /** With what its tenants have there. */
+    /** With what its tenants have there, and the tokens that the fleet got with all those credentials. */
     async remove(name: string): Promise<{ status: 'removed' | 'not_found' }> {
       if (!providerNameShape.test(name)) return { status: 'not_found' };
-      return { status: (await records.remove(name)) === 'removed' ? 'removed' : 'not_found' };
+      const removed = await records.remove(name);
+      if (removed.status === 'missing') return { status: 'not_found' };
+      await forgetTokensOf(removed.texts);
+      return { status: 'removed' };
     },
   };
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { RedisServer } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
 import { createKeys } from '../redis/keys.ts';
 import { createProviderKinds } from './kinds.ts';
@@ -9,6 +10,7 @@ import { createProviderRecords } from './provider-records.ts';
 import { createSealer } from './seal.ts';
 import { createProviderStore, type ProviderStore } from './store.ts';
 import type { StoredTenant, TenantWritten } from './tenant-store.ts';
+import { tokenPlaceOf } from './token-place.ts';
 
 const keys = createKeys('tenants:');
 const sealer = createSealer(randomBytes(32));
@@ -32,13 +34,9 @@ function open(more: Partial<Parameters<typeof createProviderStore>[0]> = {}): Pr
   return createProviderStore({ redis, keys, sealer, kinds: createProviderKinds(), network, now: Date.now, ...more });
 }
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'tenant-store-test' });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
+useRedis((client, at) => {
+  redis = client;
+  server = at;
 });
 beforeEach(async () => {
   await redis.flushall();
@@ -243,6 +241,40 @@ describe('removing', () => {
     expect(await store.removeTenant('crm', 'acme')).toEqual({ status: 'removed' });
     expect(await store.removeTenant('crm', 'acme')).toEqual({ status: 'not_found' });
     expect(await redis.hkeys(keys.providers)).toEqual(expect.arrayContaining(['crm', 'crm/acme2']));
+  });
+
+  it('a tenant forgets the tokens of its own account, and none that others use', async () => {
+    const shared = {
+      type: 'oauth2_refresh_token',
+      token_url: 'https://api.hubapi.com/oauth/v1/token',
+      client_id: 'c',
+      client_secret: 's3cret',
+      refresh_token: 'shared',
+    } as const;
+    const { type, client_id: clientId, client_secret: clientSecret, token_url: tokenUrl } = shared;
+    const placeOf = (refreshToken: string) => tokenPlaceOf('', { type, tokenUrl, clientId, clientSecret, refreshToken });
+    await store.put('crm', { ...crm, auth_config: shared });
+    await store.putTenant('crm', 'acme', { auth_config: { ...shared, refresh_token: 'own' } });
+    await store.putTenant('crm', 'limited', { rate_limit: 60 });
+    for (const place of ['own', 'shared'].map(placeOf)) {
+      await redis.hset(keys.token(place), 'token', 'sealed');
+      await redis.set(keys.refreshToken(place), 'sealed');
+    }
+    const held = () => Promise.all(['own', 'shared'].map((token) => redis.get(keys.refreshToken(placeOf(token)))));
+    expect(await store.removeTenant('crm', 'limited')).toEqual({ status: 'removed' });
+    expect(await held(), 'the provider goes on with what the tenant had of it').toEqual(['sealed', 'sealed']);
+    expect(await store.removeTenant('crm', 'acme')).toEqual({ status: 'removed' });
+    expect(await held()).toEqual(['removed', 'sealed']);
+    expect(await redis.exists(keys.token(placeOf('own')))).toBe(0);
+  });
+
+  it('a provider forgets the tokens of its tenants’ accounts too', async () => {
+    await store.create({ ...crm, name: 'other', kind: 'http', batch: undefined, options: undefined });
+    const own = { type: 'oauth2_client_credentials', token_url: 'https://api.example.com/token', client_id: 'c', client_secret: 's3cret' };
+    expect((await store.putTenant('other', 'acme', { auth_config: own })).status).toBe('created');
+    await redis.hset(keys.token('other:acme'), 'token', 'sealed');
+    await store.remove('other');
+    expect(await redis.exists(keys.token('other:acme'))).toBe(0);
   });
 
   it('a provider takes its tenants along, and no other’s, and tells of each', async () => {

@@ -55,6 +55,7 @@ export interface TenantStoreDeps {
   readonly kinds: ProviderKinds;
   readonly network: NetworkPolicy;
   readonly openWire: (name: string, text: string) => OpenedWire;
+  readonly forgetTokensOf: (removed: ReadonlyMap<string, string>) => Promise<void>;
 }
 
 type Stored = StoredRecord<TenantWire>;
@@ -62,7 +63,7 @@ type ParsedTenant = { status: 'valid'; own: TenantWire } | { status: 'invalid'; 
 
 const damaged = 'the stored configuration is damaged';
 
-export function createTenantStore({ records, credentials, kinds, network, openWire }: TenantStoreDeps) {
+export function createTenantStore({ records, credentials, kinds, network, openWire, forgetTokensOf }: TenantStoreDeps) {
   const parseMerged = (wire: ProviderWire, own: TenantWire, policy: NetworkPolicy): ParsedProvider =>
     parseProvider(mergeTenant(wire, own), { kinds, network: policy });
 
@@ -180,10 +181,13 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
       });
     },
 
-    /** The tenant then has what the provider has. */
+    /** The tenant then has what the provider has; the tokens that the fleet got with its own credentials are forgotten. */
     async removeTenant(provider: string, tenant: string): Promise<{ status: 'removed' | 'not_found' }> {
       if (!providerNameShape.test(provider) || !isTenantName(tenant)) return { status: 'not_found' };
-      return { status: (await records.remove(tenantField(provider, tenant))) === 'removed' ? 'removed' : 'not_found' };
+      const removed = await records.remove(tenantField(provider, tenant));
+      if (removed.status === 'missing') return { status: 'not_found' };
+      await forgetTokensOf(removed.texts);
+      return { status: 'removed' };
     },
 
     /** What would no longer be valid of what tenants have, were this the provider; what cannot be read is left as it is. */

@@ -1,19 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createQueueBench, deadOf, entriesOf, finalOf, settlementOf } from '../../../test/support/queue.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
-import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
+import type { RedisClient } from '../redis/connection.ts';
 import { group } from '../redis/keys.ts';
 
-let server: RedisServer;
 let redis: RedisClient;
 let benches = 0;
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'test' });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
+useRedis((client) => {
+  redis = client;
 });
 const bench = (shards = 1) => createQueueBench(redis, `b${benches++}:`, { shards });
 

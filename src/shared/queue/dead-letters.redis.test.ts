@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { changeOf, createQueueBench, deadOf, entriesOf, type QueueBench, settlementOf } from '../../../test/support/queue.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { type Change, formatOperationId, type Place, parseOperationId } from '../domain/operation.ts';
-import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
+import type { RedisClient } from '../redis/connection.ts';
 import type { DeadLetterFilter, DeadLetterPage } from './dead-letters.ts';
 
-let server: RedisServer;
 let redis: RedisClient;
 let benches = 0;
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'test' });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
+useRedis((client) => {
+  redis = client;
 });
 const bench = (shards = 1) => createQueueBench(redis, `d${benches++}:`, { shards });
 

@@ -27,23 +27,28 @@ export function formatHeader(change: Change): string {
   ]);
 }
 
-/** Throws where the text is no header: a bug, or a foreign writer. */
-export function parseOperation(place: Place, header: string, data: string): Operation {
+/** What an entry's own texts say; its queue and its id say the rest. Throws where the text is no header: a bug, or a foreign writer. */
+export function parseEntry(header: string, data: string): Omit<Change, 'provider' | 'tenant'> {
   const [code, recordId, timestampMs, entity, source] = JSON.parse(header) as Header;
   const kind = kinds.get(code);
-  if (!kind) throw new Error(`entry ${place.ms}-${place.rank} of ${place.queue}: unknown operation code`);
-  const { provider, tenant } = parseQueueName(place.queue);
+  if (!kind) throw new Error('unknown operation code');
   return {
     kind,
-    provider,
-    tenant,
     entity: entity || defaultEntity,
     recordId,
     timestampMs,
     source: source || defaultSource,
     dataJson: data === '' ? undefined : data,
-    place,
   };
+}
+
+/** Throws where the header is none, with the entry's name. */
+export function parseOperation(place: Place, header: string, data: string): Operation {
+  try {
+    return { ...parseEntry(header, data), ...parseQueueName(place.queue), place };
+  } catch (cause) {
+    throw new Error(`entry ${place.ms}-${place.rank} of ${place.queue}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 export const kindCode = (kind: OperationKind): string => codes[kind];

@@ -4,27 +4,21 @@
  * and the counters say the same as the stream.
  */
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createQueueBench, deadOf, entriesOf, entryIdOf, finalOf, type QueueBench, settlementOf } from '../../../test/support/queue.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { parseEntryId, parseOperationId } from '../domain/operation.ts';
-import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
+import type { RedisClient } from '../redis/connection.ts';
 import { group } from '../redis/keys.ts';
 import type { ClaimedEntry, Ownership } from './claim.ts';
 import type { Settlement } from './settle.ts';
 
 fc.configureGlobal({ seed: 7 });
 
-let server: RedisServer;
 let redis: RedisClient;
 let benches = 0;
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'test' });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
+useRedis((client) => {
+  redis = client;
 });
 
 type Step =

@@ -1,19 +1,16 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
 import { createQueueBench } from '../../../test/support/queue.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import type { RedisServer } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
 
 let server: RedisServer;
 let redis: RedisClient;
 let benches = 0;
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'test' });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
+useRedis((client, at) => {
+  redis = client;
+  server = at;
 });
 const bench = (shards = 2) => createQueueBench(redis, `l${benches++}:`, { shards });
 const ttlMs = 60_000;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   createQueueBench,
   deadOf,
@@ -10,26 +10,20 @@ import {
   type QueueBenchOptions,
   settlementOf,
 } from '../../../test/support/queue.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import type { Place } from '../domain/operation.ts';
 import { parseRecordState } from '../domain/record-state.ts';
-import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
+import type { RedisClient } from '../redis/connection.ts';
 import { group } from '../redis/keys.ts';
 import type { ClaimedEntry } from './claim.ts';
 import type { Trial } from './trial.ts';
 
 fc.configureGlobal({ seed: 7 });
 
-let server: RedisServer;
 let redis: RedisClient;
 let benches = 0;
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'test' });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
+useRedis((client) => {
+  redis = client;
 });
 
 /** A queue of which a worker has read so many entries. */

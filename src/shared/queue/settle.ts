@@ -152,12 +152,13 @@ function appendSettlement(keys: Keys, settlement: Settlement, scriptKeys: string
     const number = Math.floor(entry.rank / resultBucketSize);
     const bucket = buckets.get(number) ?? { index: buckets.size + 1, pairs: [] };
     buckets.set(number, bucket);
-    const result = [resultField(entry.rank), packOutcome(outcome)] as const;
-    if (!deadLetter) bucket.pairs.push(...result);
+    const field = resultField(entry.rank);
+    const result = packOutcome(outcome);
+    if (!deadLetter) bucket.pairs.push(field, result);
     else {
       const { header, data, digest, attempts, errorJson } = deadLetter;
       const completedAt = String(Math.round(outcome.completedAtMs));
-      dead.push(entryId, header, data, digest, String(attempts), errorJson, completedAt, String(bucket.index), ...result);
+      dead.push(entryId, header, data, digest, String(attempts), errorJson, completedAt, String(bucket.index), field, result);
     }
   }
   const trials = retries.flatMap(({ entry, trial }) => [formatEntryId(entry), packTrial(trial)]);

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { changeOf, createQueueBench, entriesOf, type QueueBench, type QueueBenchOptions } from '../../../test/support/queue.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import type { RedisServer } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { formatEntryId, formatOperationId, parseOperationId } from '../domain/operation.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
 import { parseOperation } from './entry.ts';
@@ -9,13 +10,9 @@ import type { Submission, Submitted } from './submit.ts';
 let server: RedisServer;
 let redis: RedisClient;
 let benches = 0;
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'test' });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
+useRedis((client, at) => {
+  redis = client;
+  server = at;
 });
 const bench = (options?: QueueBenchOptions) => createQueueBench(redis, `s${benches++}:`, options);
 

@@ -1,26 +1,22 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
 import { createQueueBench, deadOf, entriesOf, finalOf, type QueueBench, settlementOf } from '../../../test/support/queue.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { formatEntryId, type Place } from '../domain/operation.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
 import type { ClaimedEntry } from './claim.ts';
 import type { FinalSettlement } from './settle.ts';
 import { createFinalWaiter } from './wait.ts';
 
-let server: RedisServer;
 let redis: RedisClient;
 let subscriber: RedisClient;
 let benches = 0;
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'test' });
-  subscriber = connectRedis(server.url, { name: 'test' });
+useRedis((client, at) => {
+  redis = client;
+  subscriber = connectRedis(at.url, { name: 'test' });
 });
 afterAll(async () => {
-  await disconnectRedis(redis);
   await disconnectRedis(subscriber);
-  await server.stop();
 });
 
 /** Far beyond a test's limit: who comes back in time was woken. */

@@ -27,8 +27,8 @@ export function parseRedisUrl(text: string): Endpoint {
 
 /**
  * A command fails at once when its connection breaks or cannot be made, and after `commandTimeoutMs` when Redis does not answer: callers see
- * an outage instead of hanging, and whether to try again is theirs to say. The client itself goes on reconnecting. A client on a single Redis joins the commands of one turn of the event loop into one write; on a cluster it does not (a batch
- * would be sent to the wrong node after slots move), so callers send one script a slot there.
+ * an outage instead of hanging, and whether to try again is theirs to say. The client itself goes on reconnecting. Commands are written
+ * as they are given, without waiting for the answers of those before them; the client's automatic pipelines stay off (decision 0013).
  */
 export function connectRedis(url: string, options: { name: string; commandTimeoutMs?: number }): RedisClient {
   const { isCluster, nodes } = parseRedisUrl(url);
@@ -46,7 +46,7 @@ export function connectRedis(url: string, options: { name: string; commandTimeou
     keepAlive: 10_000,
     noDelay: true,
   };
-  if (!isCluster) return guarded(new Redis(nodes[0] as string, { ...common, enableAutoPipelining: true }));
+  if (!isCluster) return guarded(new Redis(nodes[0] as string, common));
   const cluster = new Cluster([...nodes], {
     redisOptions: { ...common, ...credentialsOf(nodes[0] as string) },
     clusterRetryStrategy: (times) => Math.min(100 * times, 1_000),

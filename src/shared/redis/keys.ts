@@ -62,7 +62,7 @@ export function createKeys(prefix = '') {
     token: (place: string) => `${prefix}auth:{${place}}`,
     /** String: held by the one process that refreshes the token. Expires. */
     tokenLock: (place: string) => `${prefix}auth:{${place}}:lock`,
-    /** String: the newest refresh token, sealed, where the configured one has been replaced. Kept: it is the only copy. */
+    /** String: the newest refresh token, sealed, where the configured one has been replaced. Kept: it is the only copy. Once the credentials are removed, a mark that expires. */
     refreshToken: (place: string) => `${prefix}auth:{${place}}:refresh`,
     /** String: the last request for a token, where the token endpoint may be asked only so often. Expires. */
     tokenPace: (place: string) => `${prefix}auth:{${place}}:pace`,

@@ -34,7 +34,7 @@ export const routeWire = z.strictObject({
     .meta({ description: 'Registered providers.' }),
   enabled: z.boolean().default(true),
   position: z
-    .int('must be a whole number from 0 to 1000000')
+    .int({ error: 'must be a whole number from 0 to 1000000', abort: true })
     .min(0)
     .max(1_000_000)
     .default(100)

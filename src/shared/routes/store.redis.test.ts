@@ -1,6 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import type { RedisServer } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { createRecordHasher } from '../queue/record-key.ts';
 import type { Subscriber } from '../redis/change-watch.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
@@ -20,14 +21,13 @@ let subscriber: RedisClient;
 let store: RouteStore;
 let directory: RouteDirectory;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'test', commandTimeoutMs: 500 });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
-});
+useRedis(
+  (client, at) => {
+    redis = client;
+    server = at;
+  },
+  { commandTimeoutMs: 500 },
+);
 beforeEach(async () => {
   await redis.flushall();
   subscriber = connectRedis(server.url, { name: 'test-subscriber' });

@@ -18,12 +18,12 @@ import { answerSingle } from './single.ts';
 import { createHubspotWebhooks } from './webhooks.ts';
 
 export function createHubspotProvider(deps: ProviderDeps): SimulatedProvider {
-  const { now, random } = deps;
+  const { now, random, idsFrom } = deps;
   let settings = hubspotSettings.parse({});
   const current = () => settings;
   const webhooks = createHubspotWebhooks(deps, current);
-  const store = createObjectStore({ now, settings: current, onChange: webhooks.tell });
-  const tokens = createHubspotTokens({ now, random, settings: current });
+  const store = createObjectStore({ now, idsFrom, settings: current, onChange: webhooks.tell });
+  const tokens = createHubspotTokens({ now, random, idsFrom, settings: current });
   const limits = createHubspotLimits({ now, random, settings: current });
 
   return {

@@ -29,6 +29,7 @@ export interface HubspotTokens {
 interface TokenDeps {
   readonly now: () => number;
   readonly random: () => number;
+  readonly idsFrom: number;
   readonly settings: () => HubspotSettings;
 }
 
@@ -36,8 +37,8 @@ export function isTokenCall({ path }: SimulatedRequest): boolean {
   return /^\/oauth\/(?:v[1-9]|\d{4}-\d{2})\/token$/.test(path);
 }
 
-export function createHubspotTokens({ now, random, settings }: TokenDeps): HubspotTokens {
-  const tokens = createAccessTokens({ now, random }, 'hubspot-access-');
+export function createHubspotTokens({ now, random, idsFrom, settings }: TokenDeps): HubspotTokens {
+  const tokens = createAccessTokens({ now, idsFrom }, 'hubspot-access-');
   const issuedRefreshTokens = new Set<string>();
 
   function refuse(category: string, message: string, context?: Record<string, readonly string[]>): Authentication {

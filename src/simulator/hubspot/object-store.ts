@@ -44,19 +44,20 @@ export interface ObjectStore {
   clear(): void;
 }
 
-/** Ids below are not given out, as in an account with some history. */
-const firstId = 501;
+/** Those before are not given out, as in an account with some history. */
+const firstOfStart = 501;
 
 interface StoreDeps {
   readonly now: () => number;
+  readonly idsFrom: number;
   readonly settings: () => HubspotSettings;
   readonly onChange: (change: Change) => void;
 }
 
-export function createObjectStore({ now, settings, onChange }: StoreDeps): ObjectStore {
+export function createObjectStore({ now, idsFrom, settings, onChange }: StoreDeps): ObjectStore {
   const records = new Map<string, HubspotRecord>();
   const holders = new Map<string, string>();
-  let nextId = firstId;
+  let nextId = idsFrom + firstOfStart;
 
   const live = (id: string | undefined, type: ObjectType): HubspotRecord | undefined => {
     const record = id === undefined ? undefined : records.get(id);

@@ -21,6 +21,7 @@ export interface OutreachTokens {
 interface TokenDeps {
   readonly now: () => number;
   readonly random: () => number;
+  readonly idsFrom: number;
   readonly settings: () => OutreachSettings;
 }
 
@@ -34,8 +35,8 @@ export function refuseGrant(status: number, error = 'invalid_grant'): Reply {
   return { status, body: { error, error_description } };
 }
 
-export function createOutreachTokens({ now, random, settings }: TokenDeps): OutreachTokens {
-  const access = createAccessTokens({ now, random }, 'outreach-access-');
+export function createOutreachTokens({ now, random, idsFrom, settings }: TokenDeps): OutreachTokens {
+  const access = createAccessTokens({ now, idsFrom }, 'outreach-access-');
   /** Refresh tokens given out, with the end of their life. */
   const live = new Map<string, number>();
   /** Refresh tokens used up, with the time when they were. */

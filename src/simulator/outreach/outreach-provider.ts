@@ -24,12 +24,12 @@ interface Route {
 }
 
 export function createOutreachProvider(deps: ProviderDeps): SimulatedProvider {
-  const { now, random } = deps;
+  const { now, random, idsFrom } = deps;
   let settings = outreachSettings.parse({});
   const current = () => settings;
   const webhooks = createOutreachWebhooks(deps, current);
-  const store = createResourceStore({ now, onChange: (change) => webhooks.tell(change, store.all(webhookType)) });
-  const tokens = createOutreachTokens({ now, random, settings: current });
+  const store = createResourceStore({ now, idsFrom, onChange: (change) => webhooks.tell(change, store.all(webhookType)) });
+  const tokens = createOutreachTokens({ now, random, idsFrom, settings: current });
   const limit = createOutreachLimit({ now, settings: current });
 
   function carryOut(request: SimulatedRequest, { type, id }: Route): Reply {

@@ -43,10 +43,16 @@ export interface ResourceStore {
   clear(): void;
 }
 
-export function createResourceStore({ now, onChange }: { now: () => number; onChange: (change: Change) => void }): ResourceStore {
+interface StoreDeps {
+  readonly now: () => number;
+  readonly idsFrom: number;
+  readonly onChange: (change: Change) => void;
+}
+
+export function createResourceStore({ now, idsFrom, onChange }: StoreDeps): ResourceStore {
   const resources = new Map<string, Resource>();
   const emailHolders = new Map<string, number>();
-  let nextId = 1;
+  let nextId = idsFrom + 1;
   const keyOf = (type: ResourceType, id: number) => `${type.name}/${id}`;
 
   function put(resource: Resource): Resource {

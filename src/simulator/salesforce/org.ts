@@ -1,4 +1,6 @@
 /** What the parts of the simulated org share. */
+
+import type { ProviderDeps } from '../simulated-provider.ts';
 import { matchKeysOf } from './match-keys.ts';
 import type { ObjectType } from './object-types.ts';
 import { createRecordTable, type RecordTable } from './record-table.ts';
@@ -14,11 +16,11 @@ export interface Org {
   readonly random: () => number;
 }
 
-export function createOrg({ now, random }: { now: () => number; random: () => number }): Org {
+export function createOrg({ now, random, idsFrom }: Pick<ProviderDeps, 'now' | 'random' | 'idsFrom'>): Org {
   const org: Org = {
     settings: settingsSchema.parse({}),
     table: createRecordTable((row) => matchKeysOf(org.settings, row)),
-    makeId: createIdMaker(),
+    makeId: createIdMaker(idsFrom),
     now,
     random,
   };

@@ -11,9 +11,9 @@ const counterLength = 9;
 
 export type MakeId = (prefix: string) => string;
 
-/** Gives ids of 18 characters that count up for all types together. */
-export function createIdMaker(): MakeId {
-  let next = 1;
+/** Gives ids of 18 characters that count up for all types together, the first after `idsFrom`. */
+export function createIdMaker(idsFrom: number): MakeId {
+  let next = idsFrom + 1;
   return (prefix) => {
     let rest = next;
     next += 1;

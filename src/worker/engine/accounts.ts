@@ -5,6 +5,7 @@ import type { ProviderConfig } from '../../shared/providers/config.ts';
 import { Dispatcher, type DispatcherEvents } from './dispatcher.ts';
 import type { EngineDeps } from './engine-deps.ts';
 import { PermitStock } from './permit-stock.ts';
+import type { ShardState } from './shard-state.ts';
 
 /** Until the provider's configuration is here, nothing is called. */
 const unconfigured = { limits: [], maxConcurrency: 1, breaker: { failureRate: 1, minCalls: 1_000, windowMs: 10_000, openMs: 10_000 } };
@@ -69,6 +70,11 @@ export class Accounts {
   follow(provider: string): void {
     for (const [name, { dispatcher }] of this.#accounts)
       if (parseQueueName(name).provider === provider) dispatcher.setConfig(this.#configOf(name));
+  }
+
+  /** Cuts the calls that carry anything of the shard. */
+  abort(shard: ShardState, reason: string): void {
+    for (const { dispatcher } of this.#accounts.values()) dispatcher.abort(shard, reason);
   }
 
   /** Lets go of lanes whose shard or provider is gone. */

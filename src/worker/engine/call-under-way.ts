@@ -1,6 +1,7 @@
 /** One call to a provider, from its permit to its end: whose lanes it carries, and until when it may start. */
 import type { CallGuard, InFlight, PreparedCall, SendGuard } from '../providers/provider.ts';
 import type { Lane } from './lane.ts';
+import type { ShardState } from './shard-state.ts';
 
 export interface Permit {
   /** When the call may start, and when the permit is void; the worker's monotonic clock, milliseconds. */
@@ -31,6 +32,8 @@ export class CallUnderWay implements SendGuard {
   startedAt = 0;
   hasEnded = false;
   inFlight: InFlight | undefined;
+  /** Among those under way. */
+  index = -1;
 
   constructor(parts: readonly Part[], permit: Permit, options: CallOptions) {
     this.parts = parts;
@@ -64,5 +67,32 @@ export class CallUnderWay implements SendGuard {
 
   #isTooLate(lane: Lane, now: number): boolean {
     return now > lane.queue.shard.leaseEndsAt - this.#options.startMarginMs;
+  }
+}
+
+/**
+ * The calls of a dispatcher that have not ended, in no order. Not a Set: as one fills and empties, its tables are made anew, and each old
+ * table that has outlived two collections keeps the calls of the next one alive, and so on: most calls became old garbage that way.
+ */
+export class CallsUnderWay {
+  readonly #calls: CallUnderWay[] = [];
+
+  get size(): number {
+    return this.#calls.length;
+  }
+
+  add(call: CallUnderWay): void {
+    call.index = this.#calls.push(call) - 1;
+  }
+
+  remove(call: CallUnderWay): void {
+    const last = this.#calls.pop() as CallUnderWay;
+    if (last === call) return;
+    last.index = call.index;
+    this.#calls[call.index] = last;
+  }
+
+  of(shard: ShardState): CallUnderWay[] {
+    return this.#calls.filter(({ parts }) => parts.some(({ lane }) => lane.queue.shard === shard));
   }
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { aLane, anOperation, aQueue, aShard } from '../../../test/support/lanes.ts';
 import type { Claimed, ClaimRequest } from '../../shared/queue/claim.ts';
 import { Claimer, type ClaimerDeps } from './claimer.ts';
+import type { Lane } from './lane.ts';
 import { minWindow, type QueueState } from './shard-state.ts';
 
 type Answer = (requests: readonly ClaimRequest[]) => Promise<readonly Claimed[]> | readonly Claimed[];
@@ -113,7 +114,7 @@ test('reads for half a window of free lanes at once, not for every one that gets
   claimer.ask(queue);
   await claimer.tick();
   expect(asked).toEqual([]);
-  queue.lanes.delete('1');
+  queue.lanes.delete(queue.lanes.get('1') as Lane);
   claimer.ask(queue);
   await claimer.tick();
   expect(asked[0]?.[0]?.count).toBe(minWindow / 2);

@@ -4,7 +4,7 @@ import type { FinalStatus } from '../../shared/domain/operation.ts';
 import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { RecordState } from '../../shared/domain/record-state.ts';
 import { decide, isRetryable, type RetryLimits } from '../../shared/domain/settlement.ts';
-import type { ErrorView } from '../../shared/queue/result.ts';
+import type { ErrorView, Outcome } from '../../shared/queue/result.ts';
 import type { DeadLetterContent, FinalSettlement, RetrySettlement } from '../../shared/queue/settle.ts';
 import type { CallOutcome } from '../providers/provider.ts';
 import type { Held } from './lane.ts';
@@ -44,21 +44,22 @@ type Accepted = Extract<CallOutcome, { status: 'accepted' }>;
 export function concludeAccepted(group: Group, outcome: Accepted, { mode, nowMs }: Circumstances): Conclusion {
   const carrier = group.members.at(-1) as Held;
   const isRead = carrier.kind === 'read';
-  const applied = isRead
-    ? group.applied
-    : group.members.reduce((state, held) => applyChange(held, state, mode, outcome.providerRecordId), group.applied);
-  const record = isRead || !applied ? undefined : { digest: group.digest, state: applied };
-  const finals = group.members.map((held): FinalSettlement => {
-    if (held !== carrier)
-      return finish(held, 'coalesced', nowMs, { carriedBy: `${carrier.ms}-${carrier.rank}`, attempts: held.attempts + 1 });
-    const final = finish(held, 'succeeded', nowMs, {
-      attempts: held.attempts + 1,
-      providerRecordId: outcome.providerRecordId ?? applied?.providerRecordId,
-      result: outcome.result,
-    });
-    return { ...final, record };
+  let { applied } = group;
+  if (!isRead) for (const held of group.members) applied = applyChange(held, applied, mode, outcome.providerRecordId);
+  const succeeded = finish(carrier, 'succeeded', nowMs, {
+    attempts: carrier.attempts + 1,
+    providerRecordId: outcome.providerRecordId ?? applied?.providerRecordId,
+    result: outcome.result,
+    record: isRead || !applied ? undefined : { digest: group.digest, state: applied },
   });
+  const finals = group.members.length === 1 ? [succeeded] : [...coalesced(group.members, carrier, nowMs), succeeded];
   return { finals, retries: [], staying: [], applied, unfoldTo: 0, foldTo: 0, sealedTo: 0, delayMs: 0 };
+}
+
+/** The ends of those that the last one carried. */
+function coalesced(members: readonly Held[], carrier: Held, nowMs: number): FinalSettlement[] {
+  const carriedBy = `${carrier.ms}-${carrier.rank}`;
+  return members.slice(0, -1).map((held) => finish(held, 'coalesced', nowMs, { carriedBy, attempts: held.attempts + 1 }));
 }
 
 export function concludeFailed(group: Group, error: ProviderError, circumstances: Circumstances): Conclusion {
@@ -132,15 +133,21 @@ export function giveUp(held: Held, digest: string, error: ProviderError, nowMs: 
     attempts: held.attempts,
     errorJson: JSON.stringify(error),
   };
-  return { ...finish(held, 'dead_lettered', nowMs, { error: view(error), attempts: held.attempts }), deadLetter };
+  return finish(held, 'dead_lettered', nowMs, { error: view(error), deadLetter });
 }
 
-type OutcomeExtras = { carriedBy?: string; providerRecordId?: string | undefined; result?: unknown; error?: ErrorView; attempts?: number };
+type Ending = Pick<FinalSettlement, 'record' | 'deadLetter'> &
+  Pick<Outcome, 'carriedBy' | 'providerRecordId' | 'result' | 'error'> & { readonly attempts?: number };
 
-export function finish(held: Held, status: FinalStatus, nowMs: number, extras: OutcomeExtras = {}): FinalSettlement {
+const plainEnding: Ending = {};
+
+/** Written out member by member: this is done for every operation, and spreading costs more than all else here. */
+export function finish(held: Held, status: FinalStatus, nowMs: number, ending = plainEnding): FinalSettlement {
   return {
     entry: held,
     hadTrial: held.hasTrial,
+    record: ending.record,
+    deadLetter: ending.deadLetter,
     outcome: {
       status,
       kind: held.kind,
@@ -148,8 +155,11 @@ export function finish(held: Held, status: FinalStatus, nowMs: number, extras: O
       recordId: held.recordId,
       acceptedAtMs: held.ms,
       completedAtMs: Math.max(held.ms, Math.round(nowMs)),
-      attempts: held.attempts,
-      ...extras,
+      attempts: ending.attempts ?? held.attempts,
+      providerRecordId: ending.providerRecordId,
+      carriedBy: ending.carriedBy,
+      result: ending.result,
+      error: ending.error,
     },
   };
 }

@@ -7,12 +7,12 @@ import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
 import type { BulkPolicy, CallOutcome, ProviderAdapter } from '../providers/provider.ts';
 import { type AdapterInUse, Adapters, type AdaptersDeps } from './adapters.ts';
-import { type CallOptions, CallUnderWay, type Part, type Permit } from './call-under-way.ts';
+import { type CallOptions, CallsUnderWay, CallUnderWay, type Part, type Permit } from './call-under-way.ts';
 import { makeCall } from './group-call.ts';
 import type { Held, Lane } from './lane.ts';
 import type { PermitStock } from './permit-stock.ts';
 import { ReadyLanes } from './ready-lanes.ts';
-import type { QueueState } from './shard-state.ts';
+import type { QueueState, ShardState } from './shard-state.ts';
 import { SingleFile } from './single-file.ts';
 
 /** What a dispatcher tells. */
@@ -62,7 +62,7 @@ export class Dispatcher {
   /** Calls that wait for the permit of a further request. Their slots are their own, but not in use meanwhile. */
   #pausing: { readonly call: CallUnderWay; readonly resolve: (permit: Permit | undefined) => void }[] = [];
   readonly #callOptions: CallOptions;
-  inFlight = 0;
+  readonly #underWay = new CallsUnderWay();
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps;
@@ -73,6 +73,10 @@ export class Dispatcher {
 
   get config(): ProviderConfig | undefined {
     return this.#config;
+  }
+
+  get inFlight(): number {
+    return this.#underWay.size;
   }
 
   /** Fewer lanes are ready than one round of calls would take. */
@@ -120,6 +124,11 @@ export class Dispatcher {
     const halves = this.#halves.splice(0).map((half) => half.filter(isOther));
     this.#halves.push(...halves.filter(({ length }) => length > 0));
     return waiting;
+  }
+
+  /** Cuts the calls that carry anything of the shard. */
+  abort(shard: ShardState, reason: string): void {
+    for (const call of this.#underWay.of(shard)) call.inFlight?.abort(reason);
   }
 
   /** Lets go of lanes whose shard or provider is gone. */
@@ -201,12 +210,29 @@ export class Dispatcher {
   /** Fills one call and sends it. False when no lane was left that can be called. */
   #startNext(permit: Permit): boolean {
     const adapter = this.#adapters.present as AdapterInUse;
-    const parts = this.#halves.length > 0 ? this.#partsOf(this.#halves.shift() as Lane[]) : this.#fillBatch(adapter.adapter);
-    const marks = this.#marks.splice(0);
+    const parts = this.#nextParts(adapter.adapter);
+    const marks = this.#marks.length > 0 ? this.#marks.splice(0) : undefined;
     if (parts.length > 0) this.#send(adapter, parts, permit);
-    else if (marks.length > 0) void this.#keepFor(marks, permit);
+    else if (marks) void this.#keepFor(marks, permit);
     else return this.#isCallable() && this.#startNext(permit);
     return true;
+  }
+
+  #nextParts(adapter: ProviderAdapter): Part[] {
+    const half = this.#halves.shift();
+    if (half) return this.#partsOf(half);
+    return adapter.maxBatch === 1 ? this.#takeOne() : this.#fillBatch(adapter);
+  }
+
+  /** Of calls that carry one group each, none has to wait for company or to suit another. */
+  #takeOne(): Part[] {
+    while (this.#marks.length === 0) {
+      const lane = this.#ready.shift();
+      if (!lane) break;
+      const part = this.#prepare(lane);
+      if (part) return [part];
+    }
+    return [];
   }
 
   async #keepFor(marks: readonly Promise<void>[], permit: Permit): Promise<void> {
@@ -294,7 +320,7 @@ export class Dispatcher {
       return undefined;
     }
     const length = lane.groupLength(config.coalesce, config.conflict);
-    const members = length === 1 ? [lane.waiting[0] as Held] : lane.waiting.slice(0, length);
+    const members = lane.headGroup(length);
     if (members.some((held) => held.hasCrashed) && !this.#suspects.enter(lane)) return undefined;
     const isSealed = length > 1 && (members[0] as Held).kind === 'create';
     if (members.some((held) => (held.isSuspect || isSealed) && !held.isMarked)) {
@@ -312,9 +338,10 @@ export class Dispatcher {
     const call = new CallUnderWay(parts, permit, this.#callOptions);
     for (const { lane } of parts) {
       lane.state = 'in_flight';
-      lane.queue.shard.calls.add(call);
+      lane.queue.partsInFlight++;
+      lane.queue.shard.partsInFlight++;
     }
-    this.inFlight++;
+    this.#underWay.add(call);
     adapter.calls++;
     try {
       call.inFlight = adapter.adapter.send(
@@ -322,23 +349,28 @@ export class Dispatcher {
         call,
         (outcomes, budgets) => {
           if (budgets) this.#deps.stock.observe(budgets, call.startedAt);
-          this.#end(adapter, call, (ended) => this.#deps.onEnd(ended, outcomes));
+          this.#end(adapter, call, outcomes, undefined);
         },
       );
     } catch (error) {
-      this.#end(adapter, call, () => this.#faultAll(call, error));
+      this.#end(adapter, call, undefined, error);
     }
   }
 
-  #end(adapter: AdapterInUse, call: CallUnderWay, conclude: (call: CallUnderWay) => void): void {
+  /** Without outcomes the adapter has thrown `fault`. */
+  #end(adapter: AdapterInUse, call: CallUnderWay, outcomes: readonly CallOutcome[] | undefined, fault: unknown): void {
     if (call.hasEnded) return;
     call.hasEnded = true;
     if (this.#pausing.length > 0) this.#stopPausing(call);
-    this.inFlight--;
+    this.#underWay.remove(call);
     this.#adapters.callEnded(adapter);
-    for (const { lane } of call.parts) lane.queue.shard.calls.delete(call);
+    for (const { lane } of call.parts) {
+      lane.queue.partsInFlight--;
+      lane.queue.shard.partsInFlight--;
+    }
     try {
-      conclude(call);
+      if (outcomes) this.#deps.onEnd(call, outcomes);
+      else this.#faultAll(call, fault);
     } catch (error) {
       this.#faultAll(call, error);
     }

@@ -1,18 +1,15 @@
 /** The engine as the fleet and the process see it, with a Redis that a test plays: what is let go of leaves nothing behind. */
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { playedAdapter, providerConfig } from '../../../test/support/engine.ts';
+import { expect, test, vi } from 'vitest';
+import { playedAdapter, silentTelemetry } from '../../../test/support/engine.ts';
 import { createPlayedGate } from '../../../test/support/played-gate.ts';
+import { providerConfig } from '../../../test/support/provider-config.ts';
+import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
 import type { TakenEntry } from '../../shared/queue/claim.ts';
 import { Engine } from './engine.ts';
 import type { EngineDeps } from './engine-deps.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 const entry = (rank: number, part: Partial<TakenEntry> = {}): TakenEntry => ({
   ms: 1_000,
@@ -51,16 +48,7 @@ function start(part: { pending?: readonly TakenEntry[]; deps?: Partial<EngineDep
     },
     settle: async (settlements) => settlements.map(() => 'ok'),
     gate,
-    telemetry: {
-      final: () => {},
-      called: () => {},
-      retried: () => {},
-      granted: () => {},
-      paused: () => {},
-      claimed: () => {},
-      settled: () => {},
-      fault: (_kind, error) => void faults.push(error),
-    },
+    telemetry: silentTelemetry(faults),
     findProvider: (name) => configs.get(name),
     accountOf: (name) => name,
     createAdapter: () =>

@@ -108,7 +108,7 @@ export class Engine {
     const state = this.#shards.get(shard);
     if (!state) return true;
     state.isDraining = true;
-    return state.calls.size === 0 && !this.#settler.isBusyWith(state);
+    return state.partsInFlight === 0 && !this.#settler.isBusyWith(state);
   }
 
   /** Lets go of everything of a shard that is another's now; calls still in flight are cut. */
@@ -117,7 +117,7 @@ export class Engine {
     if (!state) return;
     this.#shards.delete(shard);
     state.isGone = true;
-    for (const call of [...state.calls]) call.inFlight?.abort('the lease ended');
+    this.#accounts.abort(state, 'the lease ended');
     for (const queue of state.queues.values()) this.#releaseHeld(queue);
     this.#accounts.prune();
   }
@@ -191,7 +191,7 @@ export class Engine {
     for (const { queues } of this.#shards.values()) {
       for (const queue of queues.values()) {
         if (queue.held.size < minWindow) queue.window = minWindow;
-        if (queue.isDropped && !queue.isCalling && !this.#settler.isBusyWithQueue(queue)) queues.delete(queue.name);
+        if (queue.isDropped && queue.partsInFlight === 0 && !this.#settler.isBusyWithQueue(queue)) queues.delete(queue.name);
       }
     }
   }

@@ -4,9 +4,10 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Bench, type PlayedWorker, providerConfig, startBench } from '../../../test/support/engine.ts';
+import { type Bench, type PlayedWorker, startBench } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { applyOneByOne, createModelProvider, type Luck, type ModelOperation, poison } from '../../../test/support/model-provider.ts';
+import { providerConfig } from '../../../test/support/provider-config.ts';
 import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
 import { operationKinds } from '../../shared/domain/operation.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';

@@ -5,7 +5,7 @@
 import { parseQueueName } from '../../shared/domain/operation.ts';
 import { parseRecordState, type RecordState } from '../../shared/domain/record-state.ts';
 import type { ClaimedEntry, QueueReader, TakenEntry } from '../../shared/queue/claim.ts';
-import { parseOperation } from '../../shared/queue/entry.ts';
+import { parseEntry } from '../../shared/queue/entry.ts';
 import type { Trial } from '../../shared/queue/trial.ts';
 import type { Accounts } from './accounts.ts';
 import type { Claimer } from './claimer.ts';
@@ -68,7 +68,7 @@ export class Intake {
 
   /** Calls of it are in flight, or their ends are not written. */
   #isBusy(queue: QueueState): boolean {
-    return queue.isCalling || this.#deps.settler.isBusyWithQueue(queue);
+    return queue.partsInFlight > 0 || this.#deps.settler.isBusyWithQueue(queue);
   }
 
   /** Reads what is pending and not here, then goes on with all of it: before, nobody knows which operations make one call. */
@@ -85,7 +85,7 @@ export class Intake {
         for (const entry of entries) this.#hold(queue, entry, { trial: entry.trial, deliveries: entry.deliveries, hasOwnerDied });
         after = page.last;
       } while (after !== undefined);
-      this.#goOn(queue.lanes.values());
+      this.#goOn(queue.lanes.values().sort(byAge));
       queue.isTakingOver = false;
       queue.hasUnread = true;
       this.#deps.claimer.ask(queue);
@@ -148,10 +148,12 @@ export class Intake {
     let lane = queue.lanes.get(entry.digest);
     if (!lane) {
       lane = new Lane(queue, entry.digest, this.#parseState(queue, entry));
-      queue.lanes.set(entry.digest, lane);
+      queue.lanes.add(lane);
     }
     if (taken) remember(held, lane, taken);
-    insertInOrder(lane.waiting, held);
+    // Most records have one operation at a time: a list of one takes a fifth of one that grew.
+    if (lane.waiting.length === 0) lane.waiting = [held];
+    else insertInOrder(lane.waiting, held);
     return lane;
   }
 
@@ -168,8 +170,7 @@ export class Intake {
 
   #parse(queue: QueueState, entry: ClaimedEntry): Held | undefined {
     try {
-      const place = { shard: queue.shard.shard, queue: queue.name, ms: entry.ms, rank: entry.rank };
-      const { kind, entity, recordId, timestampMs, dataJson } = parseOperation(place, entry.header, entry.data);
+      const { kind, entity, recordId, timestampMs, dataJson } = parseEntry(entry.header, entry.data);
       return {
         ms: entry.ms,
         rank: entry.rank,
@@ -211,13 +212,12 @@ function remember(held: Held, lane: Lane, { trial, deliveries, hasOwnerDied }: T
   lane.sealedTo = Math.max(lane.sealedTo, trial.sealedTo);
 }
 
+/** What was accepted first goes first. */
+const byAge = (a: Lane, b: Lane): number => (a.waiting[0]?.rank ?? 0) - (b.waiting[0]?.rank ?? 0);
+
 /** Entries come in order, but for those that are read again after an answer was lost. */
 function insertInOrder(waiting: Held[], held: Held): void {
   let at = waiting.length;
-  if (at === 0 || (waiting[at - 1] as Held).rank < held.rank) {
-    waiting.push(held);
-    return;
-  }
   while (at > 0 && (waiting[at - 1] as Held).rank > held.rank) at--;
   waiting.splice(at, 0, held);
 }

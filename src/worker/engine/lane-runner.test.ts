@@ -1,7 +1,9 @@
 /** What happens to a lane between its calls, with parts that a test plays. */
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { failed, providerConfig } from '../../../test/support/engine.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { failed } from '../../../test/support/engine.ts';
 import { aLane, anOperation, appliedAt, aQueue } from '../../../test/support/lanes.ts';
+import { providerConfig } from '../../../test/support/provider-config.ts';
+import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
 import type { CallOutcome } from '../providers/provider.ts';
 import { CallUnderWay } from './call-under-way.ts';
@@ -9,12 +11,7 @@ import type { Lane } from './lane.ts';
 import { LaneRunner, type LaneRunnerDeps } from './lane-runner.ts';
 import type { SettlerItem } from './settler.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 function start(part: { config?: ProviderConfig | undefined; mark?: () => Promise<boolean> } = {}) {
   const entered: { lane: Lane; isFirst: boolean }[] = [];

@@ -8,7 +8,7 @@ import type { Trial } from '../../shared/queue/trial.ts';
 import type { ProviderErrorCode } from '../providers/error-codes.ts';
 import type { CallOutcome } from '../providers/provider.ts';
 import type { Accounts } from './accounts.ts';
-import type { CallUnderWay } from './call-under-way.ts';
+import type { CallUnderWay, Part } from './call-under-way.ts';
 import type { Claimer } from './claimer.ts';
 import { type Circumstances, type Conclusion, concludeAccepted, concludeFailed, finish, giveUp } from './conclude.ts';
 import type { Delays, EngineDeps } from './engine-deps.ts';
@@ -71,7 +71,7 @@ export class LaneRunner {
     }
     const head = lane.waiting[0];
     if (!head) {
-      queue.lanes.delete(lane.digest);
+      queue.lanes.delete(lane);
       return;
     }
     const waitMs = this.#takeWait(head);
@@ -132,7 +132,10 @@ export class LaneRunner {
       this.#enterHalves(lanes);
       return;
     }
-    for (const [i, { lane, length }] of call.parts.entries()) this.#endPart(lane, length, outcomes[i] as CallOutcome);
+    for (let i = 0; i < call.parts.length; i++) {
+      const { lane, length } = call.parts[i] as Part;
+      this.#endPart(lane, length, outcomes[i] as CallOutcome);
+    }
   }
 
   /** Their tenants may have come to accounts of their own during the call. */
@@ -145,7 +148,7 @@ export class LaneRunner {
   #account(call: CallUnderWay, outcomes: readonly CallOutcome[]): void {
     const { telemetry, now } = this.#deps;
     const { stock } = this.#deps.accounts.of(call.account);
-    const { provider } = (call.parts[0] as CallUnderWay['parts'][number]).lane.queue;
+    const { provider } = (call.parts[0] as Part).lane.queue;
     const first = outcomes.find(isThrottled) ?? outcomes.find(wasAnswered) ?? (outcomes[0] as CallOutcome);
     const label = first.status === 'failed' ? first.error.kind : first.status;
     if (first.status === 'unsent') {
@@ -171,7 +174,7 @@ export class LaneRunner {
       if (outcome.status === 'unsent') return this.#again(lane);
       lane.unsent = 0;
       if (outcome.status === 'failed' && outcome.error.code === cutByUs) return this.#doubt(lane, length);
-      const group = { digest: lane.digest, members: lane.waiting.slice(0, length), applied: lane.applied };
+      const group = { digest: lane.digest, members: lane.headGroup(length), applied: lane.applied };
       const circumstances = this.#circumstances(lane);
       const conclusion =
         outcome.status === 'accepted'
@@ -196,7 +199,7 @@ export class LaneRunner {
 
   /** We cut the call, for another lane of its batch: nobody is charged, but it may have been carried out. */
   #doubt(lane: Lane, length: number): void {
-    for (const held of lane.waiting.slice(0, length)) {
+    for (const held of lane.headGroup(length)) {
       held.isSuspect = true;
       held.isInDoubt = true;
       held.isMarked = false;
@@ -205,12 +208,12 @@ export class LaneRunner {
   }
 
   refuse(lane: Lane, length: number, error: ProviderError): void {
-    const group = { digest: lane.digest, members: lane.waiting.slice(0, length), applied: lane.applied };
+    const group = { digest: lane.digest, members: lane.headGroup(length), applied: lane.applied };
     this.#conclude(lane, length, concludeFailed(group, error, { ...this.#circumstances(lane), wasCalled: false }));
   }
 
   #conclude(lane: Lane, length: number, { finals, retries, staying, applied, unfoldTo, foldTo, sealedTo, delayMs }: Conclusion): void {
-    lane.waiting = lane.waiting.length === length ? [...staying] : [...staying, ...lane.waiting.slice(length)];
+    lane.waiting = [...staying, ...lane.waiting.slice(length)];
     lane.applied = applied;
     lane.unfoldTo = Math.max(lane.unfoldTo, unfoldTo);
     if (foldTo > 0) lane.foldTo = foldTo;

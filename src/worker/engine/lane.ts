@@ -67,6 +67,8 @@ export class Lane {
   /** Calls in a row that were handed over and did not start. */
   unsent = 0;
   cancelWait: (() => void) | undefined;
+  /** The table's. */
+  nextInBucket: Lane | undefined;
 
   constructor(queue: QueueState, digest: string, applied: RecordState | undefined) {
     this.queue = queue;
@@ -103,6 +105,11 @@ export class Lane {
     if (mode === 'field' && this.applied && isOlder(head.stamp, this.applied.stamp)) return 1;
     const length = foldLength(this.waiting, isCoalescing);
     return head.rank <= this.foldTo ? Math.min(length, this.#countUpTo(this.foldTo)) : length;
+  }
+
+  /** The first so many, in order: to be looked at, before the lane changes. */
+  headGroup(length: number): readonly Held[] {
+    return length === this.waiting.length ? this.waiting : this.waiting.slice(0, length);
   }
 
   #countUpTo(rank: number): number {

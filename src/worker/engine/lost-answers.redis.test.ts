@@ -1,30 +1,19 @@
 /** Redis that answers late, not at all, or not for a while: nothing is lost, repeated or charged for it. A real Redis, a played provider. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { allAre, allDone, create, pending, update, viewOf } from '../../../test/support/bench-facts.ts';
-import { type Bench, failed, providerConfig, startBench, type WorkerOptions } from '../../../test/support/engine.ts';
+import { type Bench, crash, failed, type WorkerOptions } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { createPlayedProvider, type PlayedProvider } from '../../../test/support/played-provider.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
+import { providerConfig } from '../../../test/support/provider-config.ts';
+import { useBenches } from '../../../test/support/use-benches.ts';
 import type { Claimed } from '../../shared/queue/claim.ts';
 
-let server: RedisServer;
+const startBench = useBenches();
 let bench: Bench;
-let benches = 0;
-
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(async () => {
-  await server.stop();
-});
-afterEach(async () => {
-  await bench.stop();
-});
 
 async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}) {
-  benches += 1;
-  bench = await startBench(server.url, `l${benches}:`, { shards: 1 });
-  return bench.startWorker({ answer: provider.answer, ...options });
+  bench = await startBench();
+  return startWith(bench, provider, options);
 }
 
 const lost = () => {
@@ -95,8 +84,7 @@ test('a lost answer of a mark: it is written again before the call', async () =>
   const dead = await open(hanging);
   const id = await update(bench, 'r');
   await hanging.calls(1);
-  dead.crash();
-  await dead.expire();
+  await crash(dead);
   const provider = createPlayedProvider();
   let marks = 0;
   bench.startWorker({
@@ -123,8 +111,7 @@ test('lost answers while it takes over: it begins anew, and holds nothing twice'
   const dead = await open(hanging, { config: providerConfig({ maxConcurrency: 300 }), window: 1_000 });
   const ids = await Promise.all(Array.from({ length: 250 }, (_, i) => update(bench, `r${i}`)));
   await pending(bench, 250);
-  dead.crash();
-  await dead.expire();
+  await crash(dead);
   const provider = createPlayedProvider();
   bench.startWorker({
     answer: provider.answer,
@@ -188,8 +175,7 @@ test('while what a lost group left is looked through, nothing newer overtakes it
   const inFlight = await create(bench, 'r', { n: 1 });
   await provider.calls(1);
   await bench.redis.xgroup('DESTROY', bench.keys.queue(0, 'crm'), 'workers');
-  worker.crash();
-  await worker.expire();
+  await crash(worker);
   let look = () => {};
   const looking = new Promise<void>((resolve) => {
     look = resolve;

@@ -213,7 +213,7 @@ export class PermitStock {
     // While others have all slots, permits would go to waste here.
     if (this.#slots === 0) return this.#isShortOfSlots || stocked > 0 ? 0 : Math.min(ready, firstWant, this.#policy.maxConcurrency);
     const usable = this.#usableSlots(demand);
-    const room = (this.#isUnlimited ? Math.max(2 * usable, unlimitedStock) : usable) - inFlight;
+    const room = (this.#isUnlimited ? Math.max(4 * usable, unlimitedStock) : usable) - inFlight;
     const want = Math.min(ready, room) - stocked;
     return want >= Math.max(1, stocked) ? want : 0;
   }

@@ -1,38 +1,19 @@
 /** Providers that pause, go, come back, change, hang or compete: each by itself. A real Redis, a played provider. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allAre, allDone, create, pending, update, viewOf } from '../../../test/support/bench-facts.ts';
-import {
-  accepted,
-  type Bench,
-  failed,
-  playedAdapter,
-  providerConfig,
-  startBench,
-  type WorkerOptions,
-} from '../../../test/support/engine.ts';
+import { accepted, type Bench, crash, failed, playedAdapter, type WorkerOptions } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { createPlayedProvider, type PlayedProvider } from '../../../test/support/played-provider.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
+import { providerConfig } from '../../../test/support/provider-config.ts';
+import { useBenches } from '../../../test/support/use-benches.ts';
 import type { CallOutcome } from '../providers/provider.ts';
 
-let server: RedisServer;
+const startBench = useBenches();
 let bench: Bench;
-let benches = 0;
-
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(async () => {
-  await server.stop();
-});
-afterEach(async () => {
-  await bench.stop();
-});
 
 async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}, shards = 1) {
-  benches += 1;
-  bench = await startBench(server.url, `p${benches}:`, { shards });
-  const worker = bench.startWorker({ answer: provider.answer, ...options });
+  bench = await startBench({ shards });
+  const worker = startWith(bench, provider, options);
   await eventually(() => worker.fleet.shardsOwned === shards, { intervalMs: 1 });
   return worker;
 }
@@ -61,7 +42,7 @@ describe('pausing', () => {
     let isThrottling = true;
     const provider = createPlayedProvider({ answers: () => (isThrottling ? failed('rate_limited', { retryAfterMs: 400 }) : accepted) });
     await open(provider, {}, 2);
-    bench.startWorker({ answer: provider.answer });
+    startWith(bench, provider);
     const first = await update(bench, 'first');
     await provider.calls(1);
     const at = Date.now();
@@ -150,8 +131,7 @@ describe('calls in doubt', () => {
     await allAre(bench, 'succeeded', [await update(bench, 'a')]);
     expect(doubts).toEqual([false, true, true, false]);
     let isCalled = false;
-    worker.crash();
-    await worker.expire();
+    await crash(worker);
     const dying = bench.startWorker({
       answer: () => {
         isCalled = true;
@@ -160,8 +140,7 @@ describe('calls in doubt', () => {
     });
     const id = await update(bench, 'b');
     await eventually(() => isCalled, { intervalMs: 1 });
-    dying.crash();
-    await dying.expire();
+    await crash(dying);
     bench.startWorker({
       answer: ([call]) => {
         doubts.push(call?.isInDoubt ?? false);
@@ -237,7 +216,7 @@ describe('going and coming back', () => {
     const id = await update(bench, 'r');
     await pending(bench, 1);
     await worker.stop();
-    bench.startWorker({ answer: provider.answer });
+    startWith(bench, provider);
     await allAre(bench, 'succeeded', [id]);
   });
 

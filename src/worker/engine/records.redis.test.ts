@@ -1,29 +1,18 @@
 /** What becomes of the operations on a record: folding, order, conflicts, retries, dead letters. A real Redis, a played provider. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allAre, allDone, create, pending, placeOf, update, viewOf } from '../../../test/support/bench-facts.ts';
-import { accepted, type Bench, failed, providerConfig, startBench, type WorkerOptions } from '../../../test/support/engine.ts';
+import { accepted, type Bench, failed, type WorkerOptions } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { createPlayedProvider, type PlayedProvider } from '../../../test/support/played-provider.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
+import { providerConfig, retrying } from '../../../test/support/provider-config.ts';
+import { useBenches } from '../../../test/support/use-benches.ts';
 
-let server: RedisServer;
+const startBench = useBenches();
 let bench: Bench;
-let benches = 0;
-
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(async () => {
-  await server.stop();
-});
-afterEach(async () => {
-  await bench.stop();
-});
 
 async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}) {
-  benches += 1;
-  bench = await startBench(server.url, `r${benches}:`, { shards: 1 });
-  return bench.startWorker({ answer: provider.answer, ...options });
+  bench = await startBench();
+  return startWith(bench, provider, options);
 }
 
 /** Holds the provider's only slot with another record, so that what is sent meanwhile waits together. */
@@ -186,7 +175,7 @@ describe('conflicts', () => {
     await allAre(bench, 'succeeded', [await update(bench, 'r', { n: 2 }, { timestampMs: base + 2 })]);
     await former.stop();
     const late = await update(bench, 'r', { n: 1 }, { timestampMs: base + 1 });
-    bench.startWorker({ answer: provider.answer });
+    startWith(bench, provider);
     await allAre(bench, 'stale', [late]);
   });
 
@@ -234,27 +223,21 @@ describe('failures', () => {
 
   test('the last attempt ends in the dead-letter queue, with the operation as it was submitted and the last answer', async () => {
     const provider = createPlayedProvider({ answers: () => failed('transient', { providerStatus: 500, answer: 'out of order' }) });
-    await open(provider, { config: providerConfig({ retry: { maxAttempts: 3, baseMs: 1, maxMs: 2, maxAgeMs: 86_400_000 } }) });
-    const id = await bench.send({
+    await open(provider, { config: providerConfig({ retry: retrying({ maxAttempts: 3, maxMs: 2 }) }) });
+    const submitted = {
       kind: 'upsert',
       recordId: 'r',
       entity: 'deal',
       source: 'billing',
       timestampMs: 1_700_000_000_000,
       dataJson: '{"x":1}',
-    });
+    } as const;
+    const id = await bench.send(submitted);
     await allAre(bench, 'dead_lettered', [id]);
     expect(provider.seen).toHaveLength(3);
     const letter = await bench.deadLetters.get(placeOf(id));
     expect(letter).toMatchObject({ attempts: 3, error: { code: 'transient', providerStatus: 500, answer: 'out of order' } });
-    expect(letter?.operation).toMatchObject({
-      kind: 'upsert',
-      recordId: 'r',
-      entity: 'deal',
-      source: 'billing',
-      timestampMs: 1_700_000_000_000,
-      dataJson: '{"x":1}',
-    });
+    expect(letter?.operation).toMatchObject(submitted);
     expect(await bench.redis.hlen(bench.keys.tries(0, 'crm'))).toBe(0);
   });
 

@@ -1,16 +1,12 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { anOperation, aQueue, aShard } from '../../../test/support/lanes.ts';
+import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
 import type { Settlement } from '../../shared/queue/settle.ts';
 import { finish } from './conclude.ts';
 import { Settler } from './settler.ts';
 import type { QueueState } from './shard-state.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 type Settle = (settlements: readonly Settlement[]) => Promise<readonly ('ok' | 'lost')[]>;
 const ok: Settle = async (settlements) => settlements.map(() => 'ok');

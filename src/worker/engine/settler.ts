@@ -10,6 +10,7 @@ const gatherMs = 2;
 /** So many make a batch: they are written at the end of this turn of the event loop, so that nothing waits in memory for a timer. */
 const gatherOperations = 32;
 const retryAfterErrorMs = 100;
+const none: readonly never[] = [];
 
 interface Pending {
   readonly queue: QueueState;
@@ -54,7 +55,7 @@ export class Settler {
     this.#deps = deps;
   }
 
-  add(queue: QueueState, { finals = [], retries = [], settledBefore = [], whenWritten }: SettlerItem): void {
+  add(queue: QueueState, { finals = none, retries = none, settledBefore = none, whenWritten }: SettlerItem): void {
     if (queue.shard.isGone) return;
     let pending = this.#pending.get(queue);
     if (!pending) {

@@ -1,7 +1,6 @@
 /** What a worker holds of the shards it owns: plain state, changed by the engine's parts. */
 import { parseQueueName } from '../../shared/domain/operation.ts';
-import type { CallUnderWay } from './call-under-way.ts';
-import type { Lane } from './lane.ts';
+import { LaneTable } from './lane-table.ts';
 
 export class ShardState {
   readonly shard: number;
@@ -13,7 +12,8 @@ export class ShardState {
   /** Another owns it, or will: whatever comes back for it is ignored. */
   isGone = false;
   readonly queues = new Map<string, QueueState>();
-  readonly calls = new Set<CallUnderWay>();
+  /** Groups that a call is under way for. */
+  partsInFlight = 0;
 
   constructor(shard: number, epoch: number, leaseEndsAt: number) {
     this.shard = shard;
@@ -37,12 +37,13 @@ export class QueueState {
   readonly tenant: string;
   /** Whose limits and credentials its calls use: the provider's, or the tenant's own. */
   account: string;
-  /** By record digest. */
-  readonly lanes = new Map<string, Lane>();
+  readonly lanes = new LaneTable();
   /** Entries read and not final: rank to bytes. */
   readonly held = new Map<number, number>();
   /** Lanes that wait for a retry: they do not count against the window, so that a stuck record stops no other. */
   parked = 0;
+  /** Groups that a call is under way for. */
+  partsInFlight = 0;
   /** Lanes the queue may keep busy; doubles while they are used up quickly. */
   window = minWindow;
   /** Redis may hold entries that were not read. */
@@ -74,11 +75,5 @@ export class QueueState {
   /** Nothing of it is called any more, whatever happens. */
   get isGone(): boolean {
     return this.shard.isGone || this.isDropped;
-  }
-
-  /** Calls of it are in flight. */
-  get isCalling(): boolean {
-    for (const { parts } of this.shard.calls) if (parts.some(({ lane }) => lane.queue === this)) return true;
-    return false;
   }
 }

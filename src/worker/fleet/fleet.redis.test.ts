@@ -1,27 +1,21 @@
 /** Several workers' fleets on one Redis: who holds what, and when it changes hands. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { createLeases } from '../../shared/queue/leases.ts';
 import { createRecordHasher, type RecordHasher } from '../../shared/queue/record-key.ts';
-import { connectRedis, disconnectRedis, type RedisClient } from '../../shared/redis/connection.ts';
+import type { RedisClient } from '../../shared/redis/connection.ts';
 import { createKeys } from '../../shared/redis/keys.ts';
 import { Fleet } from './fleet.ts';
 
 const shards = 16;
-let server: RedisServer;
 let redis: RedisClient;
 let hasher: RecordHasher;
 let prefixes = 0;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'test' });
+useRedis(async (client) => {
+  redis = client;
   hasher = await createRecordHasher();
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
 });
 afterEach(async () => {
   await redis.flushall();

@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { dialectCall, prepare } from '../../../test/support/dialect-calls.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { type Answer, type Receiver, startReceiver } from '../../../test/support/receiver.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
-import { createProviderKinds } from '../../shared/providers/kinds.ts';
-import { parseProvider } from '../../shared/providers/schema.ts';
+import { type Answer, type Receiver, receive } from '../../../test/support/receiver.ts';
+import type { RedisServer } from '../../../test/support/redis.ts';
+import { parseConfig } from '../../../test/support/simulators.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { createSealer } from '../../shared/providers/seal.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../../shared/redis/connection.ts';
 import { createKeys } from '../../shared/redis/keys.ts';
@@ -23,16 +24,14 @@ let issue: (index: number) => Answer | Promise<Answer>;
 /** Tokens the provider takes. */
 let valid: Set<string>;
 let nowMs: number;
-let closing: (() => Promise<unknown>)[];
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'auth-test', commandTimeoutMs: 1_000 });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
-});
+useRedis(
+  (client, at) => {
+    redis = client;
+    server = at;
+  },
+  { commandTimeoutMs: 1_000 },
+);
 beforeEach(async () => {
   await redis.flushall();
   issue = (index) => {
@@ -41,17 +40,12 @@ beforeEach(async () => {
   };
   valid = new Set();
   nowMs = 0;
-  tokens = await startReceiver({ answer: (call) => issue(call.index) });
-  provider = await startReceiver({ answer: (call) => ({ status: valid.has((call.headers['authorization'] ?? '').slice(7)) ? 200 : 401 }) });
-  closing = [() => tokens.close(), () => provider.close()];
-});
-afterEach(async () => {
-  for (const close of closing.reverse()) await close();
+  tokens = await receive((call) => issue(call.index));
+  provider = await receive((call) => ({ status: valid.has((call.headers['authorization'] ?? '').slice(7)) ? 200 : 401 }));
 });
 
 /** One process's adapter; its monotonic clock is the test's, moved by hand, on top of the real one that its time limits need. */
 function open(client: RedisClient = redis, allowPrivateNetworks = true): ProviderAdapter {
-  const network = { allowPrivateNetworks: true };
   const auth_config = {
     type: 'oauth2_client_credentials',
     token_url: `${tokens.url}/oauth/token?x=1`,
@@ -59,46 +53,26 @@ function open(client: RedisClient = redis, allowPrivateNetworks = true): Provide
     client_secret: 'open sesame&',
     scope: 'a b',
   };
-  const parsed = parseProvider(
-    { name: 'crm', base_url: provider.url, auth_config, timeout_ms: 5_000 },
-    { kinds: createProviderKinds(), network },
-  );
-  if (parsed.status === 'invalid') throw new Error(JSON.stringify(parsed.errors));
-  const adapter = createAdapter(
-    { ...parsed.config, isPaused: false, version: 1 },
-    {
-      network: { allowPrivateNetworks },
-      resolve: async () => [],
-      clock: { nowMs: Date.now, monotonicMs: () => performance.now() + nowMs },
-      createId: randomUUID,
-      redis: client,
-      keys,
-      sealer,
-    },
-  );
+  const adapter = createAdapter(parseConfig({ name: 'crm', base_url: provider.url, auth_config, timeout_ms: 5_000 }), {
+    network: { allowPrivateNetworks },
+    resolve: async () => [],
+    clock: { nowMs: Date.now, monotonicMs: () => performance.now() + nowMs },
+    createId: randomUUID,
+    redis: client,
+    keys,
+    sealer,
+  });
   if (!adapter) throw new Error('no adapter');
-  closing.push(() => adapter.close());
+  onTestFinished(() => adapter.close());
   return adapter;
 }
 
 const guard = { mayStart: () => true, nextRequest: async () => undefined };
 
 function send(adapter: ProviderAdapter, onStart: (abort: (reason: string) => void) => void = () => {}): Promise<CallOutcome> {
-  const preparation = adapter.prepare({
-    operationId: 'o',
-    idempotencyKey: 'o',
-    kind: 'update',
-    tenant: 'default',
-    entity: 'contact',
-    recordId: 'r',
-    timestampMs: 0,
-    dataJson: '{}',
-    providerRecordId: undefined,
-    isInDoubt: false,
-  });
-  if (preparation.status === 'refused') throw new Error('refused');
+  const prepared = prepare(adapter, dialectCall({ kind: 'update' }));
   return new Promise((resolve) => {
-    const inFlight = adapter.send([preparation.prepared], guard, ([outcome]) => resolve(outcome as CallOutcome));
+    const inFlight = adapter.send([prepared], guard, ([outcome]) => resolve(outcome as CallOutcome));
     onStart((reason) => inFlight.abort(reason));
   });
 }
@@ -124,7 +98,7 @@ describe('client credentials', () => {
 
   it('are exchanged once by four processes that start together', async () => {
     const clients = Array.from({ length: 4 }, (_, index) => connectRedis(server.url, { name: `process-${index}` }));
-    closing.push(() => Promise.all(clients.map(disconnectRedis)));
+    onTestFinished(async () => void (await Promise.all(clients.map(disconnectRedis))));
     const outcomes = await Promise.all(clients.map((client) => open(client)).flatMap((adapter) => [send(adapter), send(adapter)]));
     expect(outcomes).toEqual(Array.from({ length: 8 }, () => accepted));
     expect(tokens.calls).toHaveLength(1);
@@ -272,7 +246,7 @@ describe('a call that waits for its token', () => {
 
   it('is unsent, and nobody charged, when Redis cannot be reached', async () => {
     const lost = connectRedis('redis://127.0.0.1:1', { name: 'lost', commandTimeoutMs: 100 });
-    closing.push(() => disconnectRedis(lost));
+    onTestFinished(() => disconnectRedis(lost));
     expect(await send(open(lost))).toMatchObject({ status: 'unsent', reason: expect.stringContaining('shared token') });
     expect(tokens.calls).toEqual([]);
   });
@@ -287,8 +261,8 @@ describe('a call that waits for its token', () => {
 });
 
 it('masks the token and the client secret in what the provider echoes', async () => {
-  provider = await startReceiver({ answer: (call) => ({ status: 422, body: `${call.headers['authorization']} open sesame&` }) });
+  provider = await receive((call) => ({ status: 422, body: `${call.headers['authorization']} open sesame&` }));
   const echo = provider;
-  closing.push(() => echo.close());
+  onTestFinished(() => echo.close());
   expect(await send(open())).toMatchObject({ error: { answer: 'Bearer *** ***' } });
 });

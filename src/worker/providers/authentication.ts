@@ -1,12 +1,13 @@
 /** Puts a provider's authentication together: fixed headers, or a token with its endpoint and its place in the fleet. */
 import type { buildConnector } from 'undici';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
+import { tokenPlaceOf } from '../../shared/providers/token-place.ts';
 import type { AdapterDeps } from './adapter-deps.ts';
 import { type Authentication, createFixedAuthentication, createTokenAuthentication } from './auth.ts';
 import { createFleetToken } from './fleet-token.ts';
 import { createHttpClient } from './http-call.ts';
 import { type Fetched, fetchToken } from './token-endpoint.ts';
-import { fingerprintOf, requestFor, secretsOf, type TokenAuth, tokenPlaceOf } from './token-grants.ts';
+import { fingerprintOf, requestFor, secretsOf, type TokenAuth } from './token-grants.ts';
 
 const tokenTimeoutMs = 10_000;
 /** Outlives the fetching it protects. */

@@ -1,12 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
 import { createDeadlines, type Timed } from './deadlines.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
 
 function createItem(name: string, due: string[], onDue = () => {}): Timed {
   return {

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import { createSealer } from '../../shared/providers/seal.ts';
-import { connectRedis, disconnectRedis, type RedisClient } from '../../shared/redis/connection.ts';
+import type { RedisClient } from '../../shared/redis/connection.ts';
 import { createKeys } from '../../shared/redis/keys.ts';
 import { createFleetToken } from './fleet-token.ts';
 
@@ -12,16 +12,10 @@ const sealer = createSealer(randomBytes(32));
 const token = { value: 'the-access-token', version: 'v1', lifeMs: 60_000, marginMs: 6_000, instanceUrl: undefined };
 const any = { refusedVersion: '', isAhead: false };
 
-let server: RedisServer;
 let redis: RedisClient;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'fleet-token-test' });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
+useRedis((client) => {
+  redis = client;
 });
 beforeEach(async () => {
   await redis.flushall();

@@ -1,7 +1,8 @@
 /**
  * The access token that all workers share: sealed in Redis, and a lock so that one worker at a time fetches a new one. Where the
  * provider gives a new refresh token with each access token, the newest lies beside it, sealed and without an end, because the
- * configured one is spent: both are written in one step. A token's place is named by whose it is (token-grants.ts).
+ * configured one is spent: both are written in one step. A token's place is named by whose it is (token-place.ts).
+ * Where credentials were removed, a mark lies in the refresh token's place for a while (removed-tokens.ts).
  */
 import type { Sealer } from '../../shared/providers/seal.ts';
 import type { RedisClient } from '../../shared/redis/connection.ts';
@@ -104,7 +105,7 @@ export function createFleetToken(whose: TokenOwner, deps: FleetTokenDeps): Fleet
     return acquire({ ...options, refusedVersion: version });
   }
 
-  /** One that was sealed with another key is lost; the configured one may have been set again since. */
+  /** One that was sealed with another key is lost, as one that was removed is; the configured one may have been set again since. */
   function openRefreshToken(mark: string): StoredRefreshToken {
     const opened = mark === '' ? undefined : sealer.open(mark, refreshSeal);
     return { value: opened?.status === 'opened' ? opened.plain : undefined, mark };

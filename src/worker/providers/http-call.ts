@@ -169,7 +169,8 @@ class HttpCall implements Timed, InFlight {
   dispatch(client: Client): void {
     this.#client = client;
     const { method, path, headers, body } = this.#request;
-    client.dispatch({ method: method as 'POST', path, headers, body }, this);
+    // Without the origin, undici asks its URL for it at every call.
+    client.dispatch({ origin: this.#pool.options.origin, method: method as 'POST', path, headers, body }, this);
   }
 
   abort(reason: string): void {

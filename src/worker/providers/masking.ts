@@ -6,8 +6,8 @@ export interface Mask {
   apply(text: string, isWhole: boolean): string;
 }
 
-/** Shorter ones are parts of ordinary words: masking them would hide nothing, and garble the names and values of every answer. */
-const minSecretLength = 3;
+/** A single letter is part of every word: masking it would hide nothing, and garble the names and values of every answer. */
+const minSecretLength = 2;
 
 export function createMask(secrets: readonly string[]): Mask {
   const spellings = [...new Set(secrets.filter(({ length }) => length >= minSecretLength).flatMap(spellingsOf))];

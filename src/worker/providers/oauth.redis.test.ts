@@ -1,43 +1,36 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
-import { type Answer, type Answering, type Receiver, startReceiver } from '../../../test/support/receiver.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
+import { type Answer, type Answering, type Receiver, receive } from '../../../test/support/receiver.ts';
+import { startRedis } from '../../../test/support/redis.ts';
+import { useRedis } from '../../../test/support/use-redis.ts';
 import type { AuthConfig, ProviderConfig } from '../../shared/providers/config.ts';
 import { createSealer } from '../../shared/providers/seal.ts';
+import { tokenPlaceOf } from '../../shared/providers/token-place.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../../shared/redis/connection.ts';
 import { createKeys } from '../../shared/redis/keys.ts';
 import type { Authentication, Credentials } from './auth.ts';
 import { createAuthentication } from './authentication.ts';
 import { createGuardedConnector } from './ssrf-guard.ts';
-import { type RefreshTokenGrant, tokenPlaceOf } from './token-grants.ts';
+import type { RefreshTokenGrant } from './token-grants.ts';
 
 const keys = createKeys('oauth:');
 const sealer = createSealer(randomBytes(32));
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
 
-let server: RedisServer;
 let redis: RedisClient;
 let tokens: Receiver;
-let closing: (() => Promise<unknown>)[];
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = connectRedis(server.url, { name: 'oauth-test', commandTimeoutMs: 1_000 });
-});
-afterAll(async () => {
-  await disconnectRedis(redis);
-  await server.stop();
-});
+useRedis(
+  (client) => {
+    redis = client;
+  },
+  { commandTimeoutMs: 1_000 },
+);
 beforeEach(async () => {
   await redis.flushall();
-  const endpoint = rotating();
-  tokens = await startReceiver({ answer: endpoint });
-  closing = [() => tokens.close()];
-});
-afterEach(async () => {
-  for (const close of closing.reverse()) await close();
+  tokens = await receive(rotating());
 });
 
 const formOf = (call: { text: string } | undefined) => Object.fromEntries(new URLSearchParams(call?.text));
@@ -83,7 +76,7 @@ function open(part: Part = {}): Authentication {
   const clock = { nowMs: Date.now, monotonicMs: () => performance.now() + (part.nowMs?.() ?? 0) };
   const deps = { network, resolve: async () => [], clock, createId: randomUUID, redis: part.client ?? redis, keys, sealer };
   const auth = createAuthentication(config, deps, connect);
-  closing.push(() => auth.close());
+  onTestFinished(() => auth.close());
   return auth;
 }
 
@@ -192,10 +185,10 @@ describe('refresh tokens that rotate', () => {
   it('are written as soon as Redis is back, and closing waits for it', async () => {
     const own = await startRedis();
     const client = connectRedis(own.url, { name: 'oauth-away', commandTimeoutMs: 500 });
-    closing.push(
-      () => disconnectRedis(client),
-      () => own.stop(),
-    );
+    onTestFinished(async () => {
+      await disconnectRedis(client);
+      await own.stop();
+    });
     const rotate = rotating();
     tokens.answerWith(async (call) => {
       if (call.index === 0) await client.call('CONFIG', 'SET', 'min-replicas-to-write', '1');
@@ -281,7 +274,8 @@ describe('what a token endpoint says', () => {
     ['very much', { status: 400, body: { error: 'x', error_description: 'y'.repeat(5_000) } }, `400 (x: ${'y'.repeat(200)})`],
   ])('is told in a few words without secrets: %s', async (_, answer, told) => {
     tokens.answerWith(() => answer);
-    expect(await open().obtain()).toMatchObject({ error: { code: 'credentials_refused', message: `the token endpoint answered ${told}` } });
+    const auth = open({ auth: { refreshToken: 'r0' } });
+    expect(await auth.obtain()).toMatchObject({ error: { code: 'credentials_refused', message: `the token endpoint answered ${told}` } });
   });
 
   it('may be that it fails, by a 400 too', async () => {

@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { fingerprintOf, requestFor, type SalesforceJwt, secretsOf, type TokenRequest, tokenPlaceOf } from './token-grants.ts';
+import { tokenPlaceOf } from '../../shared/providers/token-place.ts';
+import { fingerprintOf, requestFor, type SalesforceJwt, secretsOf, type TokenRequest } from './token-grants.ts';
 
 const nowMs = Date.parse('2026-05-01T12:00:00.700Z');
 const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });

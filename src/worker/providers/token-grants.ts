@@ -2,9 +2,10 @@
  * The requests by which credentials become an access token: client credentials and refresh token (RFC 6749, 4.4 and 6), and
  * Salesforce's JWT bearer (RFC 7523).
  */
-import { createHash, createPrivateKey } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { AuthConfig } from '../../shared/providers/config.ts';
+import { digestOf } from '../../shared/providers/token-place.ts';
 
 export type ClientCredentials = Extract<AuthConfig, { type: 'oauth2_client_credentials' }>;
 export type RefreshTokenGrant = Extract<AuthConfig, { type: 'oauth2_refresh_token' }>;
@@ -75,18 +76,4 @@ export function secretsOf(auth: TokenAuth): readonly string[] {
 /** Stands for the credentials where they must not be written. */
 export function fingerprintOf(auth: TokenAuth): string {
   return digestOf(Object.entries(auth).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/**
- * Where the fleet keeps the token of these credentials. Each account has its own. Those with a refresh token go by the configured one
- * instead: it may rotate, so all who were given the same one (a tenant that has only limits of its own has the provider's) must share what has
- * taken its place. A newly configured one thereby begins anew, a former one goes on where it was, and a new client secret changes
- * nothing.
- */
-export function tokenPlaceOf(account: string, auth: TokenAuth): string {
-  return auth.type === 'oauth2_refresh_token' ? digestOf([auth.tokenUrl, auth.clientId, auth.refreshToken]) : account;
-}
-
-function digestOf(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value)).digest('base64url');
 }

@@ -1,92 +1,14 @@
 import { createServer } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { prepare } from '../../../../test/support/dialect-calls.ts';
 import { eventually } from '../../../../test/support/eventually.ts';
-import { type Answering, type Receiver, startReceiver } from '../../../../test/support/receiver.ts';
-import type { ProviderConfig } from '../../../shared/providers/config.ts';
-import { createProviderKinds } from '../../../shared/providers/kinds.ts';
-import { parseProvider } from '../../../shared/providers/schema.ts';
-import type { AdapterDeps } from '../adapter-deps.ts';
-import type { Call, CallOutcome, PreparedCall, ProviderAdapter, SendGuard } from '../provider.ts';
-import { createHttpAdapter } from './adapter.ts';
-
-const closing: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-function configOf(baseUrl: string, fields: Record<string, unknown> = {}): ProviderConfig {
-  const parsed = parseProvider(
-    { name: 'crm', base_url: baseUrl, ...fields },
-    { kinds: createProviderKinds(), network: { allowPrivateNetworks: true } },
-  );
-  if (parsed.status === 'invalid') throw new Error(JSON.stringify(parsed.errors));
-  return { ...parsed.config, isPaused: false, version: 1 };
-}
-
-const resolve = async (): Promise<never> => {
-  throw Object.assign(new Error('no names here'), { code: 'ENOTFOUND' });
-};
-/** None of these tests has a token to share. */
-const deps = {
-  network: { allowPrivateNetworks: true },
-  resolve,
-  clock: { nowMs: () => Date.parse('2026-05-01T12:00:00Z'), monotonicMs: () => performance.now() },
-} as unknown as AdapterDeps;
-
-function open(baseUrl: string, fields: Record<string, unknown> = {}, more: Partial<AdapterDeps> = {}): ProviderAdapter {
-  const adapter = createHttpAdapter(configOf(baseUrl, fields), { ...deps, ...more });
-  closing.push(() => adapter.close());
-  return adapter;
-}
-
-async function receive(answer?: Answering): Promise<Receiver> {
-  const receiver = await startReceiver(answer ? { answer } : {});
-  closing.push(() => receiver.close());
-  return receiver;
-}
-
-function callOf(fields: Partial<Call> = {}): Call {
-  const kind = fields.kind ?? 'update';
-  return {
-    operationId: '3.abc.1.crm',
-    idempotencyKey: '3.abc.1.crm',
-    kind,
-    tenant: 'default',
-    entity: 'contact',
-    recordId: 'r1',
-    timestampMs: Date.parse('2026-05-01T11:59:00Z'),
-    dataJson: kind === 'delete' || kind === 'read' ? undefined : '{"a": 1}',
-    providerRecordId: undefined,
-    isInDoubt: false,
-    ...fields,
-  };
-}
-
-function prepare(adapter: ProviderAdapter, call: Call): PreparedCall {
-  const preparation = adapter.prepare(call);
-  if (preparation.status === 'refused') throw new Error(preparation.error.message);
-  return preparation.prepared;
-}
-
-const yes: SendGuard = { mayStart: () => true, nextRequest: async () => undefined };
-
-function send(adapter: ProviderAdapter, calls: readonly Call[], guard = yes): Promise<readonly CallOutcome[]> {
-  const prepared = calls.map((call) => prepare(adapter, call));
-  return new Promise((done) => {
-    adapter.send(prepared, guard, done);
-  });
-}
-
-async function sendOne(adapter: ProviderAdapter, fields: Partial<Call> = {}): Promise<CallOutcome> {
-  const [outcome, ...others] = await send(adapter, [callOf(fields)]);
-  if (!outcome || others.length > 0) throw new Error('not one outcome');
-  return outcome;
-}
+import { callOf, openHttpAdapter, send, sendOne, yes } from '../../../../test/support/http-adapter.ts';
+import { receive } from '../../../../test/support/receiver.ts';
 
 describe('one call for each operation', () => {
   it('sends what the contract says', async () => {
     const receiver = await receive();
-    const adapter = open(`${receiver.url}/v1`);
+    const adapter = openHttpAdapter(`${receiver.url}/v1`);
     for (const kind of ['create', 'update', 'upsert', 'delete', 'read'] as const)
       expect((await sendOne(adapter, { kind })).status).toBe('accepted');
     expect(receiver.calls.map(({ method, path, text }) => [method, path, text])).toEqual([
@@ -114,14 +36,14 @@ describe('one call for each operation', () => {
     [{ type: 'api_key', header: 'X-Token', value: 'k3y' }, 'x-token', 'k3y'],
   ])('authenticates by %j', async (auth_config, header, value) => {
     const receiver = await receive();
-    await sendOne(open(receiver.url, { auth_config }));
+    await sendOne(openHttpAdapter(receiver.url, { auth_config }));
     expect(receiver.calls[0]?.headers[header]).toBe(value);
   });
 
   it('keeps the id that a create is answered with', async () => {
     let body: unknown = { id: 'p-9', more: true };
     const receiver = await receive(() => ({ status: 201, body }));
-    const adapter = open(receiver.url);
+    const adapter = openHttpAdapter(receiver.url);
     expect(await sendOne(adapter, { kind: 'create' })).toEqual({ status: 'accepted', providerStatus: 201, providerRecordId: 'p-9' });
     body = { id: 12, filler: 'x'.repeat(100_000) };
     expect(await sendOne(adapter, { kind: 'create' })).toMatchObject({ providerRecordId: '12' });
@@ -132,7 +54,7 @@ describe('one call for each operation', () => {
   it('gives what a read has found, up to a bound', async () => {
     let body: unknown = { id: 1, name: 'n' };
     const receiver = await receive(() => ({ body }));
-    const adapter = open(receiver.url);
+    const adapter = openHttpAdapter(receiver.url);
     expect(await sendOne(adapter, { kind: 'read' })).toMatchObject({ status: 'accepted', result: { id: 1, name: 'n' } });
     body = 'plain text';
     expect(await sendOne(adapter, { kind: 'read' })).toMatchObject({ result: 'plain text' });
@@ -142,20 +64,20 @@ describe('one call for each operation', () => {
 
   it('does not mind how long the answer to an update is, and ends the connection where it is too long', async () => {
     const receiver = await receive(() => ({ body: 'x'.repeat(3 * 1024 * 1024) }));
-    const adapter = open(receiver.url);
+    const adapter = openHttpAdapter(receiver.url);
     expect(await sendOne(adapter)).toEqual({ status: 'accepted', providerStatus: 200 });
     await eventually(() => receiver.calls[0]?.endedAtMs !== undefined);
   });
 
   it('takes a delete of what is gone for done', async () => {
     const receiver = await receive(() => ({ status: 404 }));
-    const adapter = open(receiver.url);
+    const adapter = openHttpAdapter(receiver.url);
     expect(await sendOne(adapter, { kind: 'delete' })).toEqual({ status: 'accepted', providerStatus: 404 });
     expect(await sendOne(adapter, { kind: 'update' })).toMatchObject({ status: 'failed', error: { kind: 'gone', code: 'not_found' } });
   });
 
   it('refuses before sending what cannot be sent', () => {
-    const adapter = open('http://127.0.0.1:1', { schema: { required: ['email'] } });
+    const adapter = openHttpAdapter('http://127.0.0.1:1', { schema: { required: ['email'] } });
     expect(adapter.prepare(callOf({ recordId: '..' }))).toMatchObject({ status: 'refused', error: { code: 'invalid_record_id' } });
     expect(adapter.prepare(callOf({ kind: 'upsert' }))).toMatchObject({
       status: 'refused',
@@ -168,7 +90,7 @@ describe('one call for each operation', () => {
 describe('a refusal', () => {
   it('carries the status and the answer, our credentials masked', async () => {
     const receiver = await receive((call) => ({ status: 422, body: { error: `bad token in ${call.headers['authorization']}` } }));
-    const outcome = await sendOne(open(receiver.url, { auth_config: { type: 'bearer', token: 'open-sesame' } }));
+    const outcome = await sendOne(openHttpAdapter(receiver.url, { auth_config: { type: 'bearer', token: 'open-sesame' } }));
     expect(outcome).toEqual({
       status: 'failed',
       error: {
@@ -189,7 +111,7 @@ describe('a refusal', () => {
       { type: 'api_key', value: secret },
       { type: 'basic', username: 'u', password: secret },
     ]) {
-      const adapter = open(receiver.url, { auth_config });
+      const adapter = openHttpAdapter(receiver.url, { auth_config });
       for (const _ of bodies) {
         const outcome = await sendOne(adapter);
         const answer = outcome.status === 'failed' ? (outcome.error.answer ?? '') : '';
@@ -201,14 +123,16 @@ describe('a refusal', () => {
 
   it('masks credentials in what a read has found', async () => {
     const receiver = await receive((call) => ({ body: { echo: call.headers['x-api-key'] } }));
-    const outcome = await sendOne(open(receiver.url, { auth_config: { type: 'api_key', value: 'open"sesame' } }), { kind: 'read' });
+    const outcome = await sendOne(openHttpAdapter(receiver.url, { auth_config: { type: 'api_key', value: 'open"sesame' } }), {
+      kind: 'read',
+    });
     expect(outcome).toMatchObject({ result: { echo: '***' } });
   });
 
   it('says how long the provider wants to be left alone', async () => {
     let answer: { status: number; headers: Record<string, string> } = { status: 429, headers: { 'retry-after': '7' } };
     const receiver = await receive(() => answer);
-    const adapter = open(receiver.url);
+    const adapter = openHttpAdapter(receiver.url);
     expect(await sendOne(adapter)).toMatchObject({ error: { kind: 'rate_limited', retryAfterMs: 7_000, providerStatus: 429 } });
     answer = { status: 503, headers: { 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() } };
     expect(await sendOne(adapter)).toMatchObject({ error: { kind: 'rate_limited', retryAfterMs: expect.closeTo(3_600_000, -4) } });
@@ -223,13 +147,13 @@ describe('a refusal', () => {
   it('by redirect is not followed', async () => {
     const target = await receive();
     const receiver = await receive(() => ({ status: 307, headers: { location: `${target.url}/elsewhere` } }));
-    expect(await sendOne(open(receiver.url))).toMatchObject({ error: { kind: 'invalid', code: 'redirect' } });
+    expect(await sendOne(openHttpAdapter(receiver.url))).toMatchObject({ error: { kind: 'invalid', code: 'redirect' } });
     expect(target.calls).toEqual([]);
   });
 
   it('of fixed credentials is final', async () => {
     const receiver = await receive(() => ({ status: 401 }));
-    expect(await sendOne(open(receiver.url, { auth_config: { type: 'bearer', token: 't' } }))).toMatchObject({
+    expect(await sendOne(openHttpAdapter(receiver.url, { auth_config: { type: 'bearer', token: 't' } }))).toMatchObject({
       error: { kind: 'auth', code: 'unauthorized' },
     });
   });
@@ -238,7 +162,7 @@ describe('a refusal', () => {
 describe('what goes wrong on the way', () => {
   it('is ambiguous after the call was sent', async () => {
     const receiver = await receive((call) => (call.index === 0 ? { hang: true } : { drop: true }));
-    const adapter = open(receiver.url, { timeout_ms: 100 });
+    const adapter = openHttpAdapter(receiver.url, { timeout_ms: 100 });
     expect(await sendOne(adapter)).toMatchObject({ status: 'failed', error: { kind: 'ambiguous', code: 'timeout' } });
     expect(await sendOne(adapter)).toMatchObject({ status: 'failed', error: { kind: 'ambiguous', code: 'connection_lost' } });
   });
@@ -248,15 +172,19 @@ describe('what goes wrong on the way', () => {
     await new Promise<void>((listening) => probe.listen(0, '127.0.0.1', listening));
     const { port } = probe.address() as { port: number };
     await new Promise((closed) => probe.close(closed));
-    expect(await sendOne(open(`http://127.0.0.1:${port}`))).toMatchObject({ error: { kind: 'transient', code: 'connection_refused' } });
-    expect(await sendOne(open('http://provider.test'))).toMatchObject({ error: { kind: 'transient', code: 'host_not_found' } });
+    expect(await sendOne(openHttpAdapter(`http://127.0.0.1:${port}`))).toMatchObject({
+      error: { kind: 'transient', code: 'connection_refused' },
+    });
+    expect(await sendOne(openHttpAdapter('http://provider.test'))).toMatchObject({ error: { kind: 'transient', code: 'host_not_found' } });
   });
 
   it('is a refused address where private networks are not allowed', async () => {
     const receiver = await receive();
     const network = { allowPrivateNetworks: false };
-    expect(await sendOne(open(receiver.url, {}, { network }))).toMatchObject({ error: { kind: 'transient', code: 'address_refused' } });
-    const rebound = open(
+    expect(await sendOne(openHttpAdapter(receiver.url, {}, { network }))).toMatchObject({
+      error: { kind: 'transient', code: 'address_refused' },
+    });
+    const rebound = openHttpAdapter(
       `http://provider.test:${receiver.port}`,
       {},
       { network, resolve: async () => [{ address: '127.0.0.1', family: 4 }] },
@@ -267,11 +195,11 @@ describe('what goes wrong on the way', () => {
 
   it('charges nobody where the guard says no or the call is cut in time', async () => {
     const receiver = await receive();
-    const adapter = open(receiver.url);
+    const adapter = openHttpAdapter(receiver.url);
     expect(await send(adapter, [callOf()], { ...yes, mayStart: () => false })).toMatchObject([{ status: 'unsent' }]);
     const prepared = prepare(adapter, callOf());
     const cut = new Promise((done) => {
-      open(receiver.url).send([prepared], yes, done).abort('lease lost');
+      openHttpAdapter(receiver.url).send([prepared], yes, done).abort('lease lost');
     });
     expect(await cut).toEqual([{ status: 'unsent', reason: 'lease lost' }]);
     expect(receiver.calls).toEqual([]);
@@ -279,108 +207,10 @@ describe('what goes wrong on the way', () => {
 
   it('ends calls in flight when the adapter closes', async () => {
     const receiver = await receive(() => ({ hang: true }));
-    const adapter = open(receiver.url);
+    const adapter = openHttpAdapter(receiver.url);
     const outcomes = send(adapter, [callOf()]);
     await eventually(() => receiver.calls.length > 0);
     await adapter.close();
     expect(await outcomes).toMatchObject([{ status: 'failed', error: { kind: 'ambiguous', code: 'aborted' } }]);
-  });
-});
-
-describe('batches', () => {
-  const batch = { path: '/batch', max_records: 10, max_wait_ms: 5 };
-  const five = (['create', 'update', 'upsert', 'delete', 'read'] as const).map((kind, index) =>
-    callOf({ kind, recordId: `r"${index}`, operationId: `op-${index}`, idempotencyKey: `op-${index}` }),
-  );
-  const answering = (results: unknown, status = 200) => receive(() => ({ status, body: { results } }));
-
-  it('are one POST of what the contract says', async () => {
-    const receiver = await answering(five.map(() => ({ status: 200 })));
-    const adapter = open(`${receiver.url}/v1`, { batch });
-    expect(adapter).toMatchObject({ maxBatch: 10, batchWaitMs: 5 });
-    expect(adapter.canShareBatch(callOf(), callOf({ kind: 'delete', entity: 'deal' }))).toBe(true);
-    expect(await send(adapter, five)).toEqual(five.map(() => ({ status: 'accepted', providerStatus: 200 })));
-    expect(receiver.calls).toHaveLength(1);
-    expect(receiver.calls[0]).toMatchObject({ method: 'POST', path: '/v1/batch' });
-    expect(receiver.calls[0]?.json).toEqual({
-      operations: five.map((call) => ({
-        operation_id: call.operationId,
-        operation: call.kind,
-        entity: 'contact',
-        record_id: call.recordId,
-        ...(call.dataJson === undefined ? {} : { data: { a: 1 } }),
-        timestamp: '2026-05-01T11:59:00.000Z',
-      })),
-    });
-  });
-
-  it('give each record its own outcome', async () => {
-    const receiver = await answering([
-      { status: 201, id: 77 },
-      { status: 422, error: { field: 'a' } },
-      { status: 503, error: 'later' },
-      { status: 404 },
-      { status: 200, data: { name: 'n' } },
-    ]);
-    expect(await send(open(receiver.url, { batch }), five)).toEqual([
-      { status: 'accepted', providerStatus: 201, providerRecordId: '77' },
-      {
-        status: 'failed',
-        error: { kind: 'invalid', code: 'rejected', message: 'the provider answered 422', providerStatus: 422, answer: '{"field":"a"}' },
-      },
-      { status: 'failed', error: expect.objectContaining({ kind: 'transient', answer: 'later' }) },
-      { status: 'accepted', providerStatus: 404 },
-      { status: 'accepted', providerStatus: 200, result: { name: 'n' } },
-    ]);
-  });
-
-  it.each([
-    ['too few', [{ status: 200 }]],
-    ['too many', Array.from({ length: 6 }, () => ({ status: 200 }))],
-    ['without statuses', [1, 2, 3, 4, 5]],
-    ['with one that is null', [null, ...Array.from({ length: 4 }, () => ({ status: 200 }))]],
-    ['with a status that is none', Array.from({ length: 5 }, () => ({ status: '200' }))],
-    ['not in an array', 'ok'],
-  ])('with results %s are ambiguous for all', async (_, results) => {
-    const receiver = await answering(results);
-    const outcomes = await send(open(receiver.url, { batch }), five);
-    expect(outcomes).toHaveLength(5);
-    for (const outcome of outcomes) expect(outcome).toMatchObject({ error: { kind: 'ambiguous', code: 'malformed_batch_answer' } });
-  });
-
-  it.each(['', 'null', '[]', 'no json'])('answered by %j are ambiguous for all', async (body) => {
-    const receiver = await receive(() => ({ body }));
-    expect(await send(open(receiver.url, { batch }), five)).toMatchObject(five.map(() => ({ error: { kind: 'ambiguous' } })));
-  });
-
-  it.each([400, 404, 409, 413, 422])('refused as one by %i say so', async (status) => {
-    const receiver = await receive(() => ({ status, body: 'no' }));
-    for (const outcome of await send(open(receiver.url, { batch }), five)) {
-      expect(outcome).toMatchObject({ status: 'failed', error: { isWholeBatch: true, providerStatus: status, answer: 'no' } });
-    }
-  });
-
-  it.each([
-    [429, 'rate_limited'],
-    [500, 'transient'],
-    [503, 'transient'],
-    [401, 'auth'],
-    [302, 'invalid'],
-  ])('refused by %i fail for a reason that is not in them', async (status, kind) => {
-    const receiver = await receive(() => ({ status }));
-    for (const outcome of await send(open(receiver.url, { batch }), five)) {
-      expect(outcome).toMatchObject({ status: 'failed', error: { kind } });
-      expect(outcome.status === 'failed' && outcome.error.isWholeBatch).toBeUndefined();
-    }
-  });
-
-  it('mask credentials in the errors of their records', async () => {
-    const receiver = await receive((call) => ({ body: { results: [{ status: 400, error: call.headers['authorization'] }] } }));
-    const adapter = open(receiver.url, { batch, auth_config: { type: 'bearer', token: 'open-sesame' } });
-    expect(await sendOne(adapter)).toMatchObject({ error: { answer: 'Bearer ***' } });
-  });
-
-  it('are not made where there is no path for them', () => {
-    expect(open('http://127.0.0.1:1', { batch: { max_records: 10 } }).maxBatch).toBe(1);
   });
 });

@@ -1,20 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { dialectCall } from '../../../../test/support/dialect-calls.ts';
 import type { OperationKind } from '../../../shared/domain/operation.ts';
-import type { Call } from '../provider.ts';
 import { createRoutes } from './routes.ts';
 
-const call: Call = {
-  operationId: 'o',
-  idempotencyKey: 'o',
-  kind: 'update',
-  tenant: 'default',
-  entity: 'contact',
-  recordId: 'r-1',
-  timestampMs: 0,
-  dataJson: '{}',
-  providerRecordId: undefined,
-  isInDoubt: false,
-};
+const call = dialectCall({ kind: 'update', recordId: 'r-1' });
 const baseUrl = 'https://api.example.com/v1';
 
 describe('createRoutes', () => {

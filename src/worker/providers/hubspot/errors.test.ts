@@ -65,6 +65,21 @@ describe('a refusal', () => {
     expect(readRecordRefusal({ category: 'CONFLICT', context: { existingId: ['123'] } }, 207).existingId).toBe('123');
     expect(readRefusal(answered(409, { message: 'Contact already exists' }), noon).existingId).toBeUndefined();
   });
+
+  it('is a conflict where a value is another record’s, whatever the category', () => {
+    const conflict = { existingId: '123', error: { kind: 'conflict', code: 'conflict' } };
+    expect(readRecordRefusal({ category: 'VALIDATION_ERROR', context: { existingId: ['123'] } }, 207)).toMatchObject(conflict);
+    const message = 'Cannot set PropertyValueCoordinates{propertyName=n, value=7} on 9. 123 already has that value.';
+    const errors = [{ message, code: 'CONFLICTING_UNIQUE_VALUE', context: { propertyName: ['n'] } }];
+    expect(readRefusal(answered(400, { category: 'VALIDATION_ERROR', message, errors }), noon)).toMatchObject(conflict);
+  });
+
+  it('is not read from the text about a bad value, which quotes what was sent', () => {
+    const message = '5 already has that value. Existing ID: 5 was not one of the allowed options: [a]';
+    const errors = [{ message, code: 'INVALID_OPTION', context: { propertyName: ['n'] } }];
+    const refused = readRefusal(answered(400, { category: 'VALIDATION_ERROR', message: `Not valid: ${message}`, errors }), noon);
+    expect(refused.error).toMatchObject({ kind: 'invalid', code: 'invalid_field' });
+  });
 });
 
 describe('how long to wait', () => {

@@ -44,6 +44,7 @@ const byCategory: Readonly<Record<string, Meaning>> = {
   INTERNAL_ERROR: { kind: 'transient', code: 'provider_error' },
 };
 const rejected: Meaning = { kind: 'invalid', code: 'rejected' };
+const taken: Meaning = { kind: 'conflict', code: 'conflict' };
 const failed: Meaning = { kind: 'transient', code: 'provider_error' };
 
 function meaningOf(status: number, category: string | undefined): Meaning {
@@ -70,7 +71,7 @@ const maxAnswerLength = 4_096;
 /** The whole request was refused. */
 export function readRefusal(answer: ExchangeAnswer, nowMs: number): Refused {
   const body = answer.json();
-  const meaning = meaningOf(answer.code, textOf(body, 'category'));
+  const meaning = unlessTaken(meaningOf(answer.code, textOf(body, 'category')), body);
   const retryAfterMs = answer.retryAfterMs ?? usualPauseMs(answer, body, nowMs);
   // With a time to wait, what may pass holds for the whole account; a lock is one record's.
   const isPause = meaning.kind === 'transient' && answer.code !== 423 && answer.retryAfterMs !== undefined;
@@ -91,11 +92,17 @@ export function readRefusal(answer: ExchangeAnswer, nowMs: number): Refused {
 /** One record of a batch was refused: `body` is an item of the answer's `errors`. */
 export function readRecordRefusal(body: unknown, batchStatus: number): Refused {
   const category = textOf(body, 'category');
-  const refused = describe((category !== undefined && byCategory[category]) || rejected, body, 'the provider refused the record');
+  const meaning = unlessTaken((category !== undefined && byCategory[category]) || rejected, body);
+  const refused = describe(meaning, body, 'the provider refused the record');
   return {
     ...refused,
     error: { ...refused.error, providerStatus: batchStatus, answer: JSON.stringify(body).slice(0, maxAnswerLength) },
   };
+}
+
+/** Whatever it is called: a value that another record has is a conflict with that record. */
+function unlessTaken(meaning: Meaning, body: unknown): Meaning {
+  return meaning.kind === 'invalid' && namedHolderOf(body) !== undefined ? taken : meaning;
 }
 
 function describe(meaning: Meaning, body: unknown, fallback: string): Refused {
@@ -120,9 +127,19 @@ function fieldsOf(body: unknown): readonly string[] {
   return [...new Set(named.length > 0 ? named : inMessage)];
 }
 
-/** The answer to a conflict has the other record's id in its text only; an item of a batch may have it in its context. */
+/** The answer to a conflict has the other record's id in its text only. */
 function existingIdOf(body: unknown): string | undefined {
-  return contextOf(body, 'existingId')[0] ?? /Existing ID: (\d+)/.exec(textOf(body, 'message') ?? '')?.[1];
+  return namedHolderOf(body) ?? /Existing ID: (\d+)/.exec(textOf(body, 'message') ?? '')?.[1];
+}
+
+/**
+ * Who has the value, where that is said in a place of its own: an item of a batch (under VALIDATION_ERROR) in its context, the details of a
+ * refusal at the end of their text. Texts at large are not searched here: those about bad values quote what the sender wrote.
+ */
+function namedHolderOf(body: unknown): string | undefined {
+  const details = listOf(body, 'errors').filter((detail) => textOf(detail, 'code') === 'CONFLICTING_UNIQUE_VALUE');
+  const named = details.map((detail) => /\b(\d+) already has that value\.?$/.exec(textOf(detail, 'message') ?? '')?.[1]);
+  return contextOf(body, 'existingId')[0] ?? named.find((id) => id !== undefined);
 }
 
 const lockPauseMs = 2_000;

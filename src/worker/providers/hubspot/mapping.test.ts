@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dialectCall, dialectConfig } from '../../../../test/support/dialect-calls.ts';
+import { canonicalContact, dialectCall, dialectConfig } from '../../../../test/support/dialect-calls.ts';
 import type { ProviderConfig } from '../../../shared/providers/config.ts';
 import { createHubspotDialect } from './dialect.ts';
 import type { Item } from './step.ts';
@@ -13,21 +13,7 @@ function properties(data: unknown, part: Partial<ProviderConfig> = {}, entity = 
 
 describe('properties', () => {
   it('of a canonical contact', () => {
-    const contact = {
-      name: 'Ada King Lovelace',
-      email: ' ADA@x.test ',
-      phone: '030 901820',
-      mobile_phone: '+49 1512 3456789',
-      company: 'Analytical',
-      title: 'Countess',
-      website: 'https://x.test',
-      street: 'S 1',
-      city: 'L',
-      state: 'E',
-      postal_code: '123',
-      country: 'UK',
-      contact_type: 'Prospect',
-    };
+    const contact = { ...canonicalContact, email: ' ADA@x.test ', contact_type: 'Prospect' };
     expect(properties(contact)).toEqual({
       firstname: 'Ada King',
       lastname: 'Lovelace',

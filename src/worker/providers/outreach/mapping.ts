@@ -56,9 +56,18 @@ export type Attributes = Readonly<Record<string, unknown>>;
 
 const lists: ReadonlySet<string> = new Set(['emails', 'homePhones', 'mobilePhones', 'otherPhones', 'voipPhones', 'workPhones', 'tags']);
 
+const defaultsByType: ReadonlyMap<string, CanonicalDefaults> = new Map([
+  ['prospect', prospect],
+  ['account', account],
+]);
+
+/** Other types have none: their fields are the provider's mapping, or Outreach's own names. */
+export function defaultsOf(type: string): CanonicalDefaults {
+  return defaultsByType.get(type) ?? {};
+}
+
 export function createAttributeMapper(type: string, rules: Rules, country: string | undefined): CanonicalMapper {
-  const defaults = type === 'prospect' ? prospect : type === 'account' ? account : {};
-  const mapper = createCanonicalMapper(rules, defaults, { country });
+  const mapper = createCanonicalMapper(rules, defaultsOf(type), { country });
   return {
     map(call: Call) {
       const mapped = mapper.map(call);

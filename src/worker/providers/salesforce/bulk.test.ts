@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { providerConfig } from '../../../../test/support/engine.ts';
+import { dialectCall, prepare } from '../../../../test/support/dialect-calls.ts';
 import { answered, createPlayedExchange, lost, unsent } from '../../../../test/support/played-exchange.ts';
+import { providerConfig } from '../../../../test/support/provider-config.ts';
 import { salesforceOptions } from '../../../shared/providers/kinds/salesforce-options.ts';
 import type { ExchangeReply, ExchangeRequest } from '../exchange.ts';
 import type { Call, CallOutcome } from '../provider.ts';
@@ -15,18 +16,9 @@ function open(options: Record<string, unknown> = {}) {
 }
 
 function updates(...data: readonly Record<string, unknown>[]): Call[] {
-  return data.map((fields, index) => ({
-    operationId: `op${index}`,
-    idempotencyKey: `op${index}`,
-    kind: 'update',
-    tenant: 'default',
-    entity: 'contact',
-    recordId: `r${index}`,
-    timestampMs: 0,
-    dataJson: JSON.stringify(fields),
-    providerRecordId: idOf(index),
-    isInDoubt: false,
-  }));
+  return data.map((fields, index) =>
+    dialectCall({ kind: 'update', recordId: `r${index}`, data: fields, providerRecordId: idOf(index) }, index + 1),
+  );
 }
 
 /** A job that goes well, but for what a test says of its steps: `METHOD path` below the API's version. */
@@ -54,12 +46,10 @@ function jobWith(steps: Steps): (request: ExchangeRequest) => ExchangeReply {
 async function run(calls: readonly Call[], steps: Steps, options: Record<string, unknown> = {}, wait = () => Promise.resolve(true)) {
   const dialect = open(options);
   const played = createPlayedExchange(jobWith(steps));
-  const prepared = calls.map((call) => {
-    const preparation = dialect.prepare(call);
-    if (preparation.status === 'refused') throw new Error(preparation.error.message);
-    return preparation.prepared;
-  });
-  const outcomes = await dialect.carryOut(prepared, { ...played, wait });
+  const outcomes = await dialect.carryOut(
+    calls.map((call) => prepare(dialect, call)),
+    { ...played, wait },
+  );
   const steps_ = played.requests.map(({ method, path }) => `${method} ${path.replace('/services/data/v62.0', '')}`);
   return { outcomes, steps: steps_, requests: played.requests };
 }

@@ -13,6 +13,7 @@ import { createBulk } from './bulk.ts';
 import { createCollections, maxCollection } from './collections.ts';
 import { toProviderError } from './errors.ts';
 import { keyOf } from './job-table.ts';
+import { createOwnWrites } from './own-writes.ts';
 import { createRecordCalls } from './record-call.ts';
 import { createRequests, type RecordReply } from './requests.ts';
 import { createWireCalls, wireOf } from './wire-call.ts';
@@ -23,8 +24,9 @@ const defaultWaitMs = 20;
 export const createSalesforceDialect: DialectFactory = (config): Dialect => {
   const options = salesforceOptions.parse(config.options);
   const wires = createWireCalls(config, options);
-  const requests = createRequests(options, wires.readFieldsOf);
-  const records = createRecordCalls(options, requests);
+  const ownWrites = createOwnWrites();
+  const requests = createRequests(options, { readFieldsOf: wires.readFieldsOf, ownWrites });
+  const records = createRecordCalls(options, requests, ownWrites);
   const collections = createCollections(options, requests, wires.readFieldsOf);
   const bulk = createBulk(options, requests);
   // A condition holds for a request, so a record that has one goes alone.

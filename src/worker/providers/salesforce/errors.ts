@@ -54,6 +54,7 @@ const refusals: ReadonlyMap<string, Refusal> = new Map(
     INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST: invalid('invalid_field'),
     INVALID_EMAIL_ADDRESS: invalid('invalid_field'),
     INVALID_CROSS_REFERENCE_KEY: invalid('invalid_field'),
+    INVALID_TYPE_ON_FIELD_IN_RECORD: invalid('invalid_field'),
     MALFORMED_ID: invalid('invalid_field'),
     // Never
     INSUFFICIENT_ACCESS_OR_READONLY: invalid('forbidden'),

@@ -12,6 +12,7 @@ import type { SalesforceOptions } from '../../../shared/providers/kinds/salesfor
 import type { Exchange } from '../exchange.ts';
 import type { CallOutcome, PreparedCall } from '../provider.ts';
 import { toProviderError } from './errors.ts';
+import type { OwnWrites } from './own-writes.ts';
 import { ask, idOf, type RecordReply, type Requests } from './requests.ts';
 import { lookupQuery } from './soql.ts';
 import { type Shape, type WireCall, wireOf } from './wire-call.ts';
@@ -26,13 +27,15 @@ export interface RecordCalls {
 type Refused = Extract<RecordReply, { status: 'refused' }>;
 type Found = { readonly status: 'found'; readonly ids: readonly string[] } | { readonly status: 'ended'; readonly outcome: CallOutcome };
 
-export function createRecordCalls(options: SalesforceOptions, requests: Requests): RecordCalls {
+export function createRecordCalls(options: SalesforceOptions, requests: Requests, ownWrites: Pick<OwnWrites, 'note'>): RecordCalls {
   const { external_id_field: externalIdField, lookup_field: lookupField, on_duplicate: onDuplicate } = options;
+  const { protect_foreign_edits: isProtecting } = options;
 
   async function carryOut(prepared: PreparedCall, exchange: Exchange): Promise<CallOutcome> {
     const { shape } = wireOf(prepared);
     if (shape === 'create' && prepared.call.isInDoubt) return findOrCreate(prepared, exchange);
     if (shape === 'delete_by_external_id') return findAndDelete(prepared, exchange);
+    if (shape === 'delete' && isProtecting) return deleteUnlessEdited(prepared, exchange);
     return settle(prepared, await ask(exchange, requests.record(prepared)), exchange);
   }
 
@@ -54,7 +57,7 @@ export function createRecordCalls(options: SalesforceOptions, requests: Requests
     const isGone = outcome.error.kind === 'gone';
     if (isGone && call.kind === 'delete') return { status: 'accepted', providerStatus: reply.code };
     if (isGone && wire.shape === 'update' && call.kind !== 'update') return carryOut(anew(prepared), exchange);
-    if (reply.code === 412 && call.isInDoubt) return tellForeign(prepared, outcome, exchange);
+    if (reply.code === 412 && call.isInDoubt && call.kind !== 'delete') return tellForeign(prepared, outcome, exchange);
     if (!isDuplicate(reply) || !makesRecords(wire)) return outcome;
     return meetDuplicate(prepared, reply, exchange);
   }
@@ -66,6 +69,7 @@ export function createRecordCalls(options: SalesforceOptions, requests: Requests
     if (kind === 'read') return { ...accepted, ...(reply.id === undefined ? {} : { providerRecordId: reply.id }), result: reply.result };
     if (kind === 'delete') return accepted;
     const id = reply.id ?? (wire.id === '' ? undefined : wire.id);
+    noteWrite(id, reply);
     if (id !== undefined) return { ...accepted, providerRecordId: id };
     if (kind === 'update') return accepted;
     if (wire.shape === 'create') return withoutId;
@@ -92,7 +96,12 @@ export function createRecordCalls(options: SalesforceOptions, requests: Requests
     const reply = await ask(exchange, requests.link(prepared, id, isOurs));
     if (reply.status === 'ended') return reply.outcome;
     if (reply.status === 'refused') return refusalOf(reply);
+    noteWrite(id, reply);
     return { status: 'accepted', providerStatus: reply.code, providerRecordId: id };
+  }
+
+  function noteWrite(id: string | undefined, { atMs }: Extract<RecordReply, { status: 'done' }>): void {
+    if (isProtecting && id !== undefined && atMs !== undefined) ownWrites.note(id, atMs);
   }
 
   /** The edit in the way may be our own, of an attempt whose answer was lost: then the record has what we want it to have. */
@@ -125,7 +134,14 @@ export function createRecordCalls(options: SalesforceOptions, requests: Requests
     if (found.status === 'ended') return found.outcome;
     const [id] = found.ids;
     if (id === undefined) return { status: 'accepted', providerStatus: 404 };
-    return settle(prepared, await ask(exchange, requests.record(withWire(prepared, { id }))), exchange);
+    return carryOut(withWire(prepared, { shape: 'delete', id }), exchange);
+  }
+
+  /** The documents disagree on whether a DELETE looks at its condition; a read does. */
+  async function deleteUnlessEdited(prepared: PreparedCall, exchange: Exchange): Promise<CallOutcome> {
+    const seen = await ask(exchange, requests.lookUnlessEdited(prepared));
+    const reply = seen.status === 'done' ? await ask(exchange, requests.record(prepared)) : seen;
+    return settle(prepared, reply, exchange);
   }
 
   async function find(prepared: PreparedCall, exchange: Exchange): Promise<Found> {

@@ -3,11 +3,19 @@ import type { SalesforceOptions } from '../../../shared/providers/kinds/salesfor
 import type { Exchange, ExchangeAnswer, ExchangeRequest } from '../exchange.ts';
 import type { Call, CallOutcome, PreparedCall } from '../provider.ts';
 import { readErrors, type SalesforceError } from './errors.ts';
+import type { OwnWrites } from './own-writes.ts';
 import { encodeSegment, type WireCall, wireOf } from './wire-call.ts';
 
 /** What became of one record: in a call of its own, a collection, or a job. */
 export type RecordReply =
-  | { readonly status: 'done'; readonly code: number; readonly id?: string; readonly result?: unknown }
+  | {
+      readonly status: 'done';
+      readonly code: number;
+      readonly id?: string;
+      readonly result?: unknown;
+      /** By Salesforce's clock; of a call of its own. */
+      readonly atMs?: number;
+    }
   | {
       readonly status: 'refused';
       readonly code: number;
@@ -27,13 +35,20 @@ export interface Requests {
   link(prepared: PreparedCall, id: string, isOurs: boolean): ExchangeRequest;
   /** Fields of the call's record, by its id or by external id. */
   look(prepared: PreparedCall, fields: readonly string[]): ExchangeRequest;
+  /** The same of a record with an id, refused if there was a foreign edit. */
+  lookUnlessEdited(prepared: PreparedCall): ExchangeRequest;
   query(soql: string): ExchangeRequest;
   /** Below the API's version, with the headers that all have. */
   at(method: ExchangeRequest['method'], path: string, more?: Partial<ExchangeRequest>): ExchangeRequest;
 }
 
-/** `readFieldsOf`: what reads ask for; undefined for everything. */
-export function createRequests(options: SalesforceOptions, readFieldsOf: (object: string) => readonly string[] | undefined): Requests {
+export interface RequestRules {
+  /** What reads ask for; undefined for everything. */
+  readFieldsOf(object: string): readonly string[] | undefined;
+  readonly ownWrites: Pick<OwnWrites, 'lastMs'>;
+}
+
+export function createRequests(options: SalesforceOptions, { readFieldsOf, ownWrites }: RequestRules): Requests {
   const { external_id_field: externalIdField, protect_foreign_edits: isProtecting } = options;
   const base = `/services/data/${options.api_version}`;
   const headers = {
@@ -57,9 +72,10 @@ export function createRequests(options: SalesforceOptions, readFieldsOf: (object
   }
 
   /** HTTP dates have whole seconds: an edit later in the same second is not seen. */
-  function patch(path: string, body: unknown, call: Call | undefined): ExchangeRequest {
-    const guard = isProtecting && call ? { headers: { 'if-unmodified-since': new Date(call.timestampMs).toUTCString() } } : {};
-    return at('PATCH', path, { body, ...guard });
+  function guardOf({ timestampMs }: Call, id: string): Pick<ExchangeRequest, 'headers'> {
+    if (!isProtecting) return {};
+    const sinceMs = Math.max(timestampMs, ownWrites.lastMs(id) ?? timestampMs);
+    return { headers: { 'if-unmodified-since': new Date(sinceMs).toUTCString() } };
   }
 
   function read(path: string, object: string): ExchangeRequest {
@@ -77,14 +93,14 @@ export function createRequests(options: SalesforceOptions, readFieldsOf: (object
         case 'create':
           return at('POST', `/sobjects/${wire.object}`, { body: wire.fields });
         case 'upsert':
-          return patch(byExternalId(wire, call), wire.fields, call);
+          return at('PATCH', byExternalId(wire, call), { body: wire.fields, ...guardOf(call, '') });
         case 'update':
-          return patch(byId(wire, wire.id), wire.fields, call);
+          return at('PATCH', byId(wire, wire.id), { body: wire.fields, ...guardOf(call, wire.id) });
         case 'update_by_external_id':
-          return patch(`${byExternalId(wire, call)}?updateOnly=true`, wire.fields, call);
+          return at('PATCH', `${byExternalId(wire, call)}?updateOnly=true`, { body: wire.fields, ...guardOf(call, '') });
         case 'delete':
         case 'delete_by_external_id':
-          return at('DELETE', byId(wire, wire.id));
+          return at('DELETE', byId(wire, wire.id), guardOf(call, wire.id));
         case 'read':
           return read(byId(wire, wire.id), wire.object);
         case 'read_by_external_id':
@@ -97,13 +113,18 @@ export function createRequests(options: SalesforceOptions, readFieldsOf: (object
       const { call } = prepared;
       // From then on it is found by our id as well.
       const body = externalIdField === null ? wire.fields : { ...wire.fields, [externalIdField]: call.recordId };
-      return patch(byId(wire, id), body, isOurs ? undefined : call);
+      return at('PATCH', byId(wire, id), { body, ...(isOurs ? {} : guardOf(call, id)) });
     },
 
     look(prepared, fields) {
       const wire = wireOf(prepared);
       const path = wire.id === '' ? byExternalId(wire, prepared.call) : byId(wire, wire.id);
       return at('GET', `${path}?fields=${fields.map(encodeURIComponent).join(',')}`, { isRead: true });
+    },
+
+    lookUnlessEdited(prepared) {
+      const wire = wireOf(prepared);
+      return at('GET', `${byId(wire, wire.id)}?fields=Id`, { isRead: true, ...guardOf(prepared.call, wire.id) });
     },
 
     query(soql) {
@@ -126,7 +147,8 @@ function doneOf(answer: ExchangeAnswer, request: ExchangeRequest): RecordReply {
   const value = answer.isWhole ? answer.json() : undefined;
   const id = idOf(value);
   const result = request.method === 'GET' ? { result: readResult(answer.text, answer.isWhole ? value : undefined) } : {};
-  return { status: 'done', code: answer.code, ...(id === undefined ? {} : { id }), ...result };
+  const atMs = Date.parse(answer.header('date') ?? '');
+  return { status: 'done', code: answer.code, ...(id === undefined ? {} : { id }), ...result, ...(Number.isNaN(atMs) ? {} : { atMs }) };
 }
 
 export function readResult(text: string, value: unknown): unknown {

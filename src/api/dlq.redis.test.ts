@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { good, register } from '../../test/support/api-bodies.ts';
+import { useTestApi } from '../../test/support/use-test-api.ts';
+
+const api = useTestApi();
+
+/** Dead letters without a worker: what was queued for a provider that is removed. */
+async function makeDeadLetters(provider: string, operations: readonly object[]): Promise<string[]> {
+  await register(api, provider);
+  const { body } = await api.ask(
+    'POST',
+    '/sync',
+    operations.map((operation) => ({ ...good, provider, ...operation })),
+  );
+  expect((await api.ask('DELETE', `/providers/${provider}?force=true`)).status).toBe(204);
+  await register(api, provider);
+  return body.results.map((result: { operation_id: string }) => result.operation_id);
+}
+
+describe('dead letters', () => {
+  it('are listed newest first in pages, by provider, tenant, code and record', async () => {
+    const ids = await makeDeadLetters('dead-a', [
+      { record_id: 'r1' },
+      { record_id: 'r2', tenant: 'acme' },
+      { record_id: 'r3', tenant: 'acme' },
+    ]);
+    const seen: string[] = [];
+    let cursor = '';
+    do {
+      const { body } = await api.ask('GET', `/dlq?provider=dead-a&limit=1${cursor}`);
+      seen.push(...body.items.map((item: { operation_id: string }) => item.operation_id));
+      cursor = body.next_cursor === null ? '' : `&cursor=${body.next_cursor}`;
+    } while (cursor !== '');
+    expect(seen.sort()).toEqual(ids.sort());
+    const count = async (query: string) => (await api.ask('GET', `/dlq?provider=dead-a&${query}`)).body.items.length;
+    expect(await count('tenant=acme')).toBe(2);
+    expect(await count('record_id=r1')).toBe(1);
+    expect(await count('code=provider_removed')).toBe(3);
+    expect(await count('code=other')).toBe(0);
+    expect((await api.ask('GET', '/dlq?cursor=nonsense')).status).toBe(422);
+    expect((await api.ask('GET', `/dlq/${ids[0]}`)).body).toMatchObject({
+      provider: 'dead-a',
+      entity: 'contact',
+      data: { email: 'ada@example.com' },
+      source: 'api',
+      timestamp: expect.stringMatching(/Z$/),
+      attempts: 0,
+    });
+  });
+
+  it('go back into their queue as new operations', async () => {
+    const [id] = await makeDeadLetters('dead-b', [{}]);
+    const retried = await api.ask('POST', `/dlq/${id}/retry`);
+    expect(retried).toMatchObject({ status: 202, body: { status: 'queued', operation_id: expect.any(String) } });
+    expect(retried.body.operation_id).not.toBe(id);
+    expect((await api.ask('GET', retried.body.status_url)).body).toMatchObject({ status: 'queued', record_id: 'c1' });
+    expect((await api.ask('GET', `/sync/status/${id}`)).body).toMatchObject({
+      status: 'dead_lettered',
+      retried_as: retried.body.operation_id,
+    });
+    expect((await api.ask('POST', `/dlq/${id}/retry`)).status).toBe(404);
+  });
+
+  it('go back, or go away, by a filter', async () => {
+    await makeDeadLetters('dead-c', [{ record_id: 'r1' }, { record_id: 'r2' }, { record_id: 'r3' }]);
+    expect(await api.ask('POST', '/dlq/retry', { provider: 'dead-c', record_id: 'r1' })).toMatchObject({
+      status: 202,
+      body: { requeued: 1 },
+    });
+    expect(await api.ask('DELETE', '/dlq', { provider: 'dead-c', record_id: 'r2' })).toMatchObject({ status: 200, body: { deleted: 1 } });
+    const { body } = await api.ask('GET', '/dlq?provider=dead-c');
+    expect(body.items.map((item: { record_id: string }) => item.record_id)).toEqual(['r3']);
+    expect((await api.ask('DELETE', `/dlq/${body.items[0].operation_id}`)).status).toBe(204);
+    expect((await api.ask('DELETE', `/dlq/${body.items[0].operation_id}`)).status).toBe(404);
+  });
+
+  it('are not touched by a filter that is not one', async () => {
+    await makeDeadLetters('dead-d', [{}]);
+    for (const filter of [{ providr: 'dead-d' }, { provider: 5 }, { provider: '' }, [], null]) {
+      expect((await api.ask('DELETE', '/dlq', filter === null ? 'null' : filter)).status, JSON.stringify(filter)).toBe(422);
+      expect((await api.ask('POST', '/dlq/retry', filter === null ? 'null' : filter)).status).toBe(422);
+    }
+    expect((await api.ask('DELETE', '/dlq')).status).toBe(415);
+    expect((await api.ask('GET', '/dlq?provider=dead-d')).body.items).toHaveLength(1);
+  });
+});

@@ -1,0 +1,88 @@
+/** Which calls a dispatcher sends together. */
+import { describe, expect, test, vi } from 'vitest';
+import { aLane, anOperation, aQueue, aShard, lanesOf } from '../../../test/support/lanes.ts';
+import { enterAll, ranksOf, startDispatcher } from '../../../test/support/played-dispatcher.ts';
+import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
+
+useFakeTimers();
+
+describe('batches', () => {
+  test('full ones go at once, an incomplete one when it has waited', async () => {
+    const { dispatcher, sent } = startDispatcher({ adapter: { maxBatch: 3 } });
+    await enterAll(dispatcher, lanesOf(5));
+    expect(ranksOf(sent)).toEqual([[1, 2, 3]]);
+    await vi.advanceTimersByTimeAsync(19);
+    expect(sent).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(ranksOf(sent)).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+  });
+
+  test('cost one permit each', async () => {
+    const { dispatcher, gate } = startDispatcher({ adapter: { maxBatch: 10 } });
+    await enterAll(dispatcher, lanesOf(40));
+    expect(gate.requests[0]?.want).toBe(4);
+  });
+
+  test('calls that may not share one are passed over, and are the next then', async () => {
+    const { dispatcher, sent } = startDispatcher({ adapter: { maxBatch: 3, canShareBatch: (a, b) => a.kind === b.kind } });
+    const queue = aQueue();
+    const all = (['update', 'delete', 'update'] as const).map((kind, i) =>
+      aLane([anOperation(i + 1, { kind })], { queue, digest: String(i) }),
+    );
+    await enterAll(dispatcher, all);
+    await vi.advanceTimersByTimeAsync(25);
+    expect(ranksOf(sent)).toEqual([[1, 3], [2]]);
+  });
+
+  const bulk = { maxBatch: 2, bulk: { minRecords: 4, maxRecords: 6, takes: () => true } };
+
+  test('a backlog goes in bulk, and what is less than one in batches', async () => {
+    const { dispatcher, sent } = startDispatcher({ adapter: bulk });
+    await enterAll(dispatcher, lanesOf(9));
+    await vi.advanceTimersByTimeAsync(25);
+    expect(ranksOf(sent)).toEqual([[1, 2, 3, 4, 5, 6], [7, 8], [9]]);
+  });
+
+  test('a backlog of other sorts is none: those that can share a call go as a batch, the rest keep their places', async () => {
+    const { dispatcher, sent } = startDispatcher({ adapter: { ...bulk, canShareBatch: (a, b) => a.kind === b.kind } });
+    const queue = aQueue();
+    const kinds = ['update', 'update', 'update', 'delete', 'delete'] as const;
+    await enterAll(
+      dispatcher,
+      kinds.map((kind, i) => aLane([anOperation(i + 1, { kind })], { queue, digest: String(i) })),
+    );
+    await vi.advanceTimersByTimeAsync(25);
+    expect(ranksOf(sent)).toEqual([[1, 2], [3], [4, 5]]);
+  });
+
+  test('one that was refused whole goes again in two halves, nothing joining them', async () => {
+    const { dispatcher, sent } = startDispatcher({ adapter: { maxBatch: 5 } });
+    const all = lanesOf(5);
+    await enterAll(dispatcher, all);
+    sent[0]?.end();
+    dispatcher.enterHalves(all);
+    await enterAll(dispatcher, lanesOf(1, aQueue('crm', aShard({ shard: 1 }))));
+    expect(ranksOf(sent).slice(1, 3)).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+    dispatcher.enterHalves(all.slice(0, 1));
+    dispatcher.pump();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(ranksOf(sent)).toContainEqual([1]);
+  });
+
+  test('halves are taken apart when the provider has no batch call any more', async () => {
+    let maxBatch = 4;
+    const { dispatcher, sent, configure } = startDispatcher({ nextAdapter: () => ({ maxBatch }) });
+    const all = lanesOf(4);
+    dispatcher.enterHalves(all);
+    maxBatch = 1;
+    configure();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(ranksOf(sent).map(({ length }) => length)).toEqual([1, 1, 1, 1]);
+  });
+});
