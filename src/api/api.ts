@@ -102,12 +102,12 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
     countRequest: createCountRequest(metrics),
     now,
   };
-  const { peekGate, clearGate } = createGateAccess(base);
+  const { peekGate, clearGate, liftPause } = createGateAccess(base);
   const { backlog, leases } = queue;
   const app = createApp({
     ...shared,
     sync: { ...queue, ingest, startBody: shared.startBody, stopping: stopping.signal, shards: settings.shards },
-    providers: { ...providers, ...queue, peekGate, clearGate },
+    providers: { ...providers, ...queue, peekGate, clearGate, liftPause },
     routes: { ...routes, ...ingestion },
     dlq: { ...queue, shards: settings.shards },
     operating: {
@@ -201,6 +201,7 @@ function createGateAccess({ redis, keys, processId, settings }: Base) {
   return {
     peekGate: (account: string, limits: Parameters<Gate['peek']>[1]['limits']) => gate.peek(account, { limits }),
     clearGate: (account: string) => gate.clear(account),
+    liftPause: (account: string) => gate.lift(account),
   };
 }
 

@@ -138,7 +138,7 @@ export async function startWorker(settings: Settings, log: Logger): Promise<Work
   await repeatUntilDone(async () => {
     await readRedisClock(redis, redisClock);
     await directory.start();
-    await subscriber.subscribe(keys.fleetChanged, keys.gateChanged);
+    await subscriber.subscribe(keys.fleetChanged, keys.gateChanged, keys.gateLifted);
   }, onRedisError);
   directory.onChange(({ name }) => engine.providerChanged(name));
   const loops = startLoops(parts, fleet, settings);
@@ -177,6 +177,7 @@ function startLoops(
     const shard = bells.get(channel);
     if (shard !== undefined) engine.ring(shard, message);
     else if (channel === keys.gateChanged) engine.gateChanged(message);
+    else if (channel === keys.gateLifted) engine.pauseLifted(message);
     else if (channel === keys.fleetChanged && message !== id) fleetLoop.wake();
   });
   // Bells may have rung while the subscription was down; a renewal tells what is ready.

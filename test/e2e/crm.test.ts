@@ -1,6 +1,7 @@
 /** The CRMs through the whole service: routes, links between ids, tenants' own accounts and dead letters, as the simulators see them. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { type Service, startService } from '../support/service.ts';
 import { type Simulators, startSimulators } from '../support/simulators.ts';
 
@@ -165,4 +166,28 @@ test('a tenant’s own account is called with its own token, all others with the
 
   const shown = await done('GET', '/providers/hubspot/tenants/acme');
   expect(JSON.stringify(shown)).not.toContain('pat-of-acme');
+});
+
+test('a backlog past the threshold goes to Salesforce in bulk jobs, though each worker has but a part of it', {
+  timeout: 60_000,
+}, async () => {
+  const [salesforce] = crms();
+  const options = { external_id_field: 'Sluice_Id__c', bulk_threshold: 600, bulk_poll_ms: 50 };
+  await done('PUT', '/providers/bulky', { ...salesforce, name: 'bulky', kind: 'salesforce', options });
+  await done('POST', '/providers/bulky/pause');
+  const accepted = await sluice.accept(
+    Array.from({ length: 800 }, () => {
+      const { recordId, data } = someone();
+      return { operation: 'upsert', provider: 'bulky', record_id: recordId, timestamp: Date.now(), data };
+    }),
+    400,
+  );
+  const ids = accepted.map(({ operationId }) => operationId);
+  await eventually(async () => [...(await sluice.statusesOf(ids)).values()].every(({ status }) => status === 'processing'));
+  await done('POST', '/providers/bulky/resume');
+  await sluice.drained('bulky');
+  const { items } = (await simulators.at('/salesforce').control('GET', '/calls')) as { items: { method: string; path: string }[] };
+  const uploads = items.filter(({ method, path }) => method === 'PUT' && path.endsWith('/batches'));
+  expect(uploads.length).toBeGreaterThan(0);
+  expect((await done('GET', '/dlq?provider=bulky')).items).toEqual([]);
 });

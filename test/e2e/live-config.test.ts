@@ -1,6 +1,7 @@
 /** Providers change while everything runs: the whole fleet follows, and nothing is restarted. */
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
+import { encryption } from '../support/in-process-api.ts';
 import { requestApi, type Service, startService } from '../support/service.ts';
 import { type OperationBody, upsertsOf } from '../support/workload.ts';
 
@@ -81,4 +82,42 @@ test('a provider registered at one API is known at another at once, and gone the
   const again = await submit();
   expect(await requestApi(other.url, 'GET', `${again.json.status_url}?wait=20`)).toMatchObject(isDone);
   await service.drained('fresh');
+});
+
+test('a pause is over when the credentials that were refused are mended, or when an operator says so', { timeout: 120_000 }, async () => {
+  let isThrottling = false;
+  const service = await startService({
+    workers: 2,
+    env: encryption,
+    answer({ path, text }) {
+      if (path === '/token') return text.includes('right') ? { body: { access_token: 'a', expires_in: 3_600 } } : { status: 401 };
+      return isThrottling ? { status: 429, headers: { 'retry-after': '600' } } : undefined;
+    },
+  });
+  sluice = service;
+  const withSecret = (client_secret: string) => ({
+    auth_config: { type: 'oauth2_client_credentials', token_url: `${service.receiver.url}/token`, client_id: 'me', client_secret },
+  });
+  const submit = async (prefix: string) => (await service.accept(upsertsOf({ provider: 'crm', count: 1, prefix })))[0]?.operationId;
+  const paused = () =>
+    eventually(async () => {
+      const { json } = await service.request('GET', '/providers/crm/status');
+      return json.paused && json.pause_reason;
+    });
+  // Retries wait for about a second; the pauses would last for a minute, and for ten.
+  const succeeded = async (id: string | undefined) =>
+    expect(await service.request('GET', `/sync/status/${id}?wait=20`)).toMatchObject({ json: { status: 'succeeded' } });
+
+  await service.register({ name: 'crm', ...withSecret('wrong') });
+  const refused = await submit('refused');
+  expect(await paused()).toContain('token endpoint');
+  await service.request('PATCH', '/providers/crm', withSecret('right'));
+  await succeeded(refused);
+
+  isThrottling = true;
+  const throttled = await submit('throttled');
+  expect(await paused()).toBe('rate_limited');
+  isThrottling = false;
+  await service.request('POST', '/providers/crm/resume');
+  await succeeded(throttled);
 });

@@ -54,7 +54,7 @@ export function playedAdapter(answer: Answering, maxBatch = 1): ProviderAdapter 
 
 export const accepted: CallOutcome = { status: 'accepted' };
 export const failed = (
-  kind: 'transient' | 'invalid' | 'ambiguous' | 'rate_limited' | 'gone' | 'conflict',
+  kind: 'transient' | 'auth' | 'invalid' | 'ambiguous' | 'rate_limited' | 'gone' | 'conflict',
   extra: object = {},
 ): CallOutcome => ({
   status: 'failed',
@@ -195,13 +195,17 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
     reader,
     settle: wrap.settle?.(settle) ?? settle,
     // The dead say no farewell.
-    gate: { acquire: (wrap.gate?.(gate) ?? gate).acquire, leave: async (account) => (hasCrashed ? undefined : gate.leave(account)) },
+    gate: {
+      acquire: (wrap.gate?.(gate) ?? gate).acquire,
+      leave: async (account) => (hasCrashed ? undefined : gate.leave(account)),
+      lift: gate.lift,
+    },
     telemetry: { ...silentTelemetry(faults), final: options.onFinal ?? (() => {}) },
     findProvider: (name, tenant = 'default') => configs.get(`${name}:${tenant}`) ?? configs.get(name),
     accountOf: (name, tenant) => (configs.has(`${name}:${tenant}`) ? `${name}:${tenant}` : name),
     createAdapter: options.createAdapter ?? (() => playedAdapter(play, maxBatch)),
     canKeepAdapter: () => true,
-    limits: { window, windowBytes: 64 * 1024 * 1024, historyEntries: 1_000, historyBytes: 1024 * 1024, leaseTtlMs },
+    limits: { shards, window, windowBytes: 64 * 1024 * 1024, historyEntries: 1_000, historyBytes: 1024 * 1024, leaseTtlMs },
     now,
     redisNow: Date.now,
     learnRedisNow: () => {},

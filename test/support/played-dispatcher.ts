@@ -92,6 +92,8 @@ export function startDispatcher(part: Part = {}) {
     canKeepAdapter: () => false,
     now: Date.now,
     startMarginMs: 20,
+    shareOfShards: () => 1,
+    isReading: () => false,
     ...part,
     stock,
   });

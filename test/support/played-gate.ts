@@ -18,6 +18,8 @@ export interface PlayedGate extends Gate {
   refusal: Pick<Grant, 'refusedBy' | 'retryInMs'> | undefined;
   epoch: number;
   hasLeft: boolean;
+  /** How often a pause was lifted. */
+  lifted: number;
 }
 
 export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
@@ -35,6 +37,7 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
     refusal: undefined,
     epoch: 0,
     hasLeft: false,
+    lifted: 0,
     async acquire(_account, _policy, request) {
       await wait(gate.thereMs);
       gate.requests.push(request);
@@ -45,6 +48,9 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
     },
     async leave() {
       gate.hasLeft = true;
+    },
+    async lift() {
+      gate.lifted++;
     },
   };
   return gate;

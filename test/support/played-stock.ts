@@ -22,6 +22,7 @@ export function playStock(part: { limits?: typeof limits; ready?: number; callMs
     {
       gate: {
         leave: (account) => gate.leave(account),
+        lift: (account, stays) => gate.lift(account, stays),
         async acquire(account, policy, request) {
           asking = request.keepSlots;
           try {

@@ -22,6 +22,7 @@ export interface ProviderDeps {
   readonly purge: Purge;
   /** Forgets what the gate knows of an account. */
   readonly clearGate: (account: string) => Promise<void>;
+  readonly liftPause: (account: string) => Promise<void>;
 }
 
 const tag = 'providers';
@@ -189,7 +190,7 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
   );
 }
 
-function addPauses(add: AddRoute, { store, directory }: ProviderDeps): void {
+function addPauses(add: AddRoute, { store, directory, liftPause }: ProviderDeps): void {
   for (const [word, isPaused] of [
     ['pause', true],
     ['resume', false],
@@ -198,7 +199,9 @@ function addPauses(add: AddRoute, { store, directory }: ProviderDeps): void {
       {
         method: 'post',
         path: `/providers/{name}/${word}`,
-        summary: isPaused ? 'Stop calling a provider; operations are accepted and wait' : 'Call a paused provider again',
+        summary: isPaused
+          ? 'Stop calling a provider; operations are accepted and wait'
+          : 'Call a paused provider again, also one that is left alone because it throttled or refused credentials',
         tag,
         scope: 'admin',
         params: nameParams,
@@ -209,10 +212,16 @@ function addPauses(add: AddRoute, { store, directory }: ProviderDeps): void {
         mayChangeProviders(caller);
         const stored = written(await store.setPaused(params.name, isPaused), params.name);
         await directory.refresh(stored.name);
+        if (!isPaused) for (const account of await accountsOf(store, stored.name)) await liftPause(account);
         return c.json(describeProvider(stored));
       },
     );
   }
+}
+
+/** The provider's own, and those of its tenants. */
+async function accountsOf(store: ProviderDeps['store'], name: string): Promise<string[]> {
+  return [name, ...(await store.listTenants(name)).map(({ tenant }) => queueName(name, tenant))];
 }
 
 function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate }: ProviderDeps): void {
@@ -237,7 +246,7 @@ function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate
       if (!isRegistered && !(isForced && queued > 0)) throw unknownProvider(name);
       if (queued > 0 && !isForced)
         throw new ProblemError('conflict', { detail: `${queued} operations are queued; force=true makes them dead letters` });
-      const accounts = [name, ...(await store.listTenants(name)).map(({ tenant }) => queueName(name, tenant))];
+      const accounts = await accountsOf(store, name);
       // First the configuration: nobody accepts or calls any more, while what is queued is given up.
       await store.remove(name);
       await directory.refresh(name);

@@ -15,16 +15,23 @@ local function fading(budget, limit)
   return math.max(0, budget.requests - budget.remaining)
 end
 
+-- Starts beyond what remains either come back unused, within half a minute, or are refused by the provider: no debt for longer than that.
+local returnedWithin = 30000000
+
 local function roomNow(state, budget, limit)
-  local age = math.max(0, state.now - budget.at) / budget.per
-  return math.floor(budget.room + fading(budget, limit) * age * age)
+  local age = math.max(0, state.now - budget.at)
+  local room = age < returnedWithin and budget.room - budget.debt or budget.room
+  return math.floor(room + fading(budget, limit) * (age / budget.per) ^ 2)
 end
 
 -- When a budget without room has room for one, if there is no news before.
 local function roomAgainAt(budget, limit)
   local back = fading(budget, limit)
   if back == 0 then return budget.ends end
-  return math.min(budget.ends, budget.at + budget.per * math.sqrt(math.max(0, 1 - budget.room) / back))
+  local function at(room) return budget.at + budget.per * math.sqrt(math.max(0, 1 - room) / back) end
+  local settled = budget.at + returnedWithin
+  local again = at(budget.room - budget.debt)
+  return math.min(budget.ends, again <= settled and again or math.max(settled, at(budget.room)))
 end
 
 -- The requests of a configured limit that may be used now, and since when it is fewer than configured.

@@ -190,6 +190,18 @@ test('there, without news room comes back slowly, and all of it after a window',
   expect(await granted([], 500)).toBe(500);
 });
 
+test('there, calls beyond what remained make no debt of hours, and those of them that come back unused make no room', async () => {
+  await granted([], 100);
+  await ask([], 0, [{ perMs: daily.perMs, requests: 60, remaining: 0, ...fresh }]);
+  await ask([], 0, [], 70);
+  expect(await drain([])).toBe(0);
+  await clock.passed(daily.perMs * Math.sqrt(1 / 60) - 1_000);
+  expect(await drain([])).toBe(0);
+  await clock.passed(2_000);
+  expect(await drain([])).toBe(1);
+  expect(await drain([])).toBe(0);
+});
+
 test('there, permits returned unused are room again, never more than was said to remain', async () => {
   await ask([], 0, [{ perMs: hourMs, requests: 10_000, remaining: 10, resetInMs: hourMs, ...fresh }]);
   expect(await drain([])).toBe(10);

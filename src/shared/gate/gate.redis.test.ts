@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../../../test/support/eventually.ts';
 import { type Gates, gatePolicy, gateRequest, startGates } from '../../../test/support/gate.ts';
 import { startCluster } from '../../../test/support/redis.ts';
 import { connectRedis, disconnectRedis } from '../redis/connection.ts';
@@ -32,6 +33,24 @@ test('every key expires, none before it has ceased to matter', async () => {
   expect(lives[1]).toBeGreaterThan(dayMs);
   expect(lives[2]).toBeGreaterThan(0);
   expect(lives[2]).toBeLessThan(10_000);
+});
+
+test('a pause that is lifted is over for all workers, who are told; one for a reason that stays is not lifted', async () => {
+  const [a, b] = [gates.worker('a'), gates.worker('b')];
+  await a.acquire('lifted', policy, gateRequest({ pause: { ms: 60_000, reason: 'rate_limited' } }));
+  await a.lift('lifted', 'rate_limited');
+  expect(await b.acquire('lifted', policy, asking)).toMatchObject({ refusedBy: 'paused', startsMs: [] });
+  const heard: string[] = [];
+  const subscriber = connectRedis(gates.url, { name: 'lifted' });
+  subscriber.on('message', (_, account) => void heard.push(account));
+  await subscriber.subscribe(gates.keys.gateLifted);
+  await a.lift('lifted');
+  await a.lift('lifted');
+  expect(await b.acquire('lifted', policy, asking)).toMatchObject({ refusedBy: undefined, pausedUntilMs: 0 });
+  await eventually(() => heard.length > 0);
+  await disconnectRedis(subscriber);
+  expect(heard).toEqual(['lifted']);
+  expect(await b.peek('lifted', policy)).toMatchObject({ pausedUntilMs: 0, pauseReason: undefined });
 });
 
 test('a pause or an opening longer than anything else outlives it', async () => {

@@ -5,12 +5,15 @@
 import { type AcquireRequest, acquire, type GateDeps, type GatePolicy, type Grant } from './acquire.ts';
 import { clear } from './clear.ts';
 import { leave } from './leave.ts';
+import { lift } from './lift.ts';
 import { type GateStatus, peek } from './peek.ts';
 
 export interface Gate {
   acquire(account: string, policy: GatePolicy, request: AcquireRequest): Promise<Grant>;
   peek(account: string, policy: Pick<GatePolicy, 'limits'>): Promise<GateStatus>;
   leave(account: string): Promise<void>;
+  /** Ends a pause, but for one whose reason is `stays`. */
+  lift(account: string, stays?: string): Promise<void>;
   clear(account: string): Promise<void>;
 }
 
@@ -20,6 +23,7 @@ export function createGate(deps: GateDeps): Gate {
     acquire: (account, policy, request) => acquire(deps, account, policy, request),
     peek: (account, policy) => peek(deps, account, policy),
     leave: (account) => leave(deps, account),
+    lift: (account, stays) => lift(deps, account, stays),
     clear: (account) => clear(deps, account),
   };
 }

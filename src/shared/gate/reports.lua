@@ -7,7 +7,9 @@
 local leastPoll, mostPoll = 100000, 10000000
 
 local function putBudget(state, budget)
-  local of = string.format('%s:%.0f:%.0f:%.0f:%.0f:%.0f', budget.mode, budget.remaining, budget.requests, budget.room, budget.at, budget.ends)
+  local of = string.format(
+    '%s:%.0f:%.0f:%.0f:%.0f:%.0f:%.0f', budget.mode, budget.remaining, budget.requests, budget.room, budget.at, budget.ends, budget.debt
+  )
   state.matters = math.max(state.matters, budget.ends)
   put(state, budget.field, of)
 end
@@ -38,6 +40,8 @@ local function reportBudget(state, limits, from)
   budget.room = budget.remaining - startsSince(state, limits, now - ARGV[from + 5] * 1000)
   budget.mode = resetIn and 'fixed' or limit and 'share' or 'rolling'
   if budget.mode == 'share' then budget.room = shareOf(limit, budget, tonumber(ARGV[from + 5]) * 1000) end
+  budget.debt = math.max(0, -budget.room)
+  budget.room = math.max(0, budget.room)
   state.budgets[budget.field] = budget
   putBudget(state, budget)
   if limit then
@@ -73,7 +77,8 @@ local function useRoom(state, permits, returned)
   if permits == returned then return end
   for _, budget in pairs(state.budgets) do
     if budget.mode ~= 'share' then
-      budget.room = math.min(budget.remaining, budget.room - permits + returned)
+      budget.room = math.min(budget.remaining, budget.room - permits + math.max(0, returned - budget.debt))
+      budget.debt = math.max(0, budget.debt - returned)
       putBudget(state, budget)
     end
   end

@@ -6,11 +6,11 @@
 --   open, epoch, probe, probeUntil       breaker: absent `open` = closed; half open once `open` has passed
 --   half, ok, bad, ok0, bad0             breaker's calls in the current half window and in the one before it
 --   factor      "value:since"            throttling cut the limits to `value`; recovers from `since` on (throttling.lua)
---   u:<perMs>   "mode:remaining:requests:room:at:ends"  what an answer that came `at` said of a window (budgets.lua)
+--   u:<perMs>   "mode:remaining:requests:room:at:ends:debt"  what an answer that came `at` said of a window (budgets.lua)
 --   recent      "slice=starts ..."       starts by tenth of a second, where budgets need them and no list has them (reports.lua)
 
 local function readBudget(state, field, value)
-  local mode, remaining, requests, room, at, ends = value:match('^(%a+):(.-):(.-):(.-):(.-):(.*)$')
+  local mode, remaining, requests, room, at, ends, debt = value:match('^(%a+):(.-):(.-):(.-):(.-):([^:]*):?(.*)$')
   if tonumber(ends) <= state.now then
     state.stale[#state.stale + 1] = field
     return
@@ -18,7 +18,7 @@ local function readBudget(state, field, value)
   state.matters = math.max(state.matters, tonumber(ends))
   state.budgets[field] = {
     field = field, mode = mode, per = field:sub(3) * 1000, remaining = tonumber(remaining), requests = tonumber(requests),
-    room = tonumber(room), at = tonumber(at), ends = tonumber(ends),
+    room = tonumber(room), at = tonumber(at), ends = tonumber(ends), debt = tonumber(debt) or 0,
   }
 end
 

@@ -86,6 +86,7 @@ export function createKeys(prefix = '') {
     routesChanged: `${prefix}routes:changed`,
     /** Channel: account whose calls must stop now (pause, breaker). */
     gateChanged: `${prefix}gate:changed`,
+    gateLifted: `${prefix}gate:lifted`,
     /** Prefix of rate-limiter-flexible's keys; they expire. */
     requestLimit: `${prefix}limit`,
   };

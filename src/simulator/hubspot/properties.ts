@@ -100,8 +100,8 @@ export function objectType(name: string): ObjectType | undefined {
 }
 
 export function propertyOf(type: ObjectType, name: string, settings: HubspotSettings): PropertySettings | undefined {
-  const found = settings.properties[type.name]?.[name] ?? type.properties[name];
-  return found ?? (settings.any_property ? { ...plain, type: 'string' } : undefined);
+  const known = [settings.properties[type.name] ?? {}, type.properties].find((properties) => Object.hasOwn(properties, name));
+  return known?.[name] ?? (settings.any_property ? { ...plain, type: 'string' } : undefined);
 }
 
 /** Settings are replaced, never changed, so what follows from them can be kept beside them. */

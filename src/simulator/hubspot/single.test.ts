@@ -49,6 +49,7 @@ test('an address that another contact has is refused with its id, until that one
 test.each([
   [{ email: 'nobody' }, 'INVALID_EMAIL'],
   [{ firstname: 'A', shoe_size: '44' }, 'PROPERTY_DOESNT_EXIST'],
+  [{ firstname: 'A', toString: '44' }, 'PROPERTY_DOESNT_EXIST'],
   [{ firstname: 'A', hs_object_id: '1' }, 'READ_ONLY_VALUE'],
   [{ firstname: 'A', annualrevenue: 'much' }, 'INVALID_INTEGER'],
   [{ firstname: 'A', lifecyclestage: 'gone' }, 'INVALID_OPTION'],

@@ -120,8 +120,7 @@ export interface Field {
 
 /** The type's field of that name in whatever case; undefined when it has none. Names ending in `__c` exist if custom fields may. */
 export function fieldOf(type: ObjectType, name: string, allowsCustomFields: boolean): Field | undefined {
-  const kind = type.fields[name] ?? systemFields[name];
-  if (kind !== undefined) return { name, kind };
+  for (const fields of [type.fields, systemFields]) if (Object.hasOwn(fields, name)) return { name, kind: fields[name] as FieldKind };
   const lower = name.toLowerCase();
   for (const fields of [type.fields, systemFields]) {
     const known = Object.keys(fields).find((candidate) => candidate.toLowerCase() === lower);

@@ -21,6 +21,7 @@ test('writes that the type cannot hold are refused with the field that is wrong'
   expect(await patch({ LastName: null })).toMatchObject(errorOf(400, 'REQUIRED_FIELD_MISSING', missing));
   const unknown = { message: "No such column 'Foo' on sobject of type Contact" };
   expect(await create({ LastName: 'A', Foo: 1 })).toMatchObject(errorOf(400, 'INVALID_FIELD', unknown));
+  expect(await create({ LastName: 'A', constructor: 1 })).toMatchObject(errorOf(400, 'INVALID_FIELD'));
   expect(await patch({ MasterRecordId: 'x' })).toMatchObject(
     errorOf(400, 'INVALID_FIELD_FOR_INSERT_UPDATE', { fields: ['MasterRecordId'] }),
   );

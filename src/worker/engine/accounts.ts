@@ -2,7 +2,7 @@
 
 import { parseQueueName } from '../../shared/domain/operation.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
-import { Dispatcher, type DispatcherEvents } from './dispatcher.ts';
+import { Dispatcher, type DispatcherDeps, type DispatcherEvents } from './dispatcher.ts';
 import type { EngineDeps } from './engine-deps.ts';
 import { PermitStock } from './permit-stock.ts';
 import type { ShardState } from './shard-state.ts';
@@ -17,12 +17,16 @@ interface Account {
   readonly dispatcher: Dispatcher;
 }
 
+export interface AccountsDeps extends EngineDeps, Pick<DispatcherDeps, 'shareOfShards'> {
+  isReading(account: string): boolean;
+}
+
 export class Accounts {
-  readonly #deps: EngineDeps;
+  readonly #deps: AccountsDeps;
   readonly #events: DispatcherEvents;
   readonly #accounts = new Map<string, Account>();
 
-  constructor(deps: EngineDeps, events: DispatcherEvents) {
+  constructor(deps: AccountsDeps, events: DispatcherEvents) {
     this.#deps = deps;
     this.#events = events;
   }
@@ -103,7 +107,7 @@ export class Accounts {
 
   #create(name: string): Account {
     const { provider } = parseQueueName(name);
-    const { gate, limits, now, telemetry, learnRedisNow, createAdapter, canKeepAdapter } = this.#deps;
+    const { gate, limits, now, telemetry, learnRedisNow, createAdapter, canKeepAdapter, shareOfShards, isReading } = this.#deps;
     const stock = new PermitStock(unconfigured, {
       gate,
       account: name,
@@ -124,6 +128,8 @@ export class Accounts {
       stock,
       now,
       startMarginMs: limits.leaseTtlMs * startMargin,
+      shareOfShards,
+      isReading: () => isReading(name),
     });
     return { stock, dispatcher };
   }

@@ -24,6 +24,19 @@ describe('configuration', () => {
     expect(adapters.map(({ closed }) => closed)).toEqual([1, 0]);
   });
 
+  test('a changed one lifts the pause that the former brought about; a call of the former is known as such', async () => {
+    const ended: boolean[] = [];
+    const { dispatcher, gate, sent, configure } = startDispatcher({ onEnd: ({ isOutdated }) => void ended.push(isOutdated) });
+    await enterAll(dispatcher, lanesOf(1));
+    expect(gate.lifted).toBe(0);
+    configure();
+    expect(gate.lifted).toBe(1);
+    await enterAll(dispatcher, lanesOf(1, aQueue('crm', aShard({ shard: 1 }))));
+    sent[0]?.end();
+    sent[1]?.end();
+    expect(ended).toEqual([true, false]);
+  });
+
   test('closing closes former adapters that still have calls, too', async () => {
     const { dispatcher, adapters, sent, configure } = startDispatcher();
     await enterAll(dispatcher, lanesOf(1));

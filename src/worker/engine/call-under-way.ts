@@ -31,6 +31,8 @@ export class CallUnderWay implements SendGuard {
   readonly #options: CallOptions;
   startedAt = 0;
   hasEnded = false;
+  /** It was made with an address or credentials that have been replaced since. */
+  isOutdated = false;
   inFlight: InFlight | undefined;
   /** Among those under way. */
   index = -1;

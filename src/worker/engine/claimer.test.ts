@@ -23,6 +23,7 @@ function startClaimer(answer: Answer, part: Partial<ClaimerDeps> = {}) {
     maxBytes: 1_000_000,
     heldBytes: () => 0,
     isShortOfLanes: () => true,
+    isGathering: () => false,
     onClaimed: () => void events.push('claimed'),
     onLost: () => void events.push('lost'),
     onUncertain: () => void events.push('uncertain'),
@@ -183,4 +184,20 @@ test('a fault while entries are taken in loses none of them: the queue is read a
   await claimer.tick();
   expect(events).toEqual(['error', 'uncertain']);
   expect(queue.isClaiming).toBe(false);
+});
+
+test('where a backlog may go in one call, it is read though nothing of it is called yet', async () => {
+  let isGathering = false;
+  const { claimer, asked } = startClaimer((requests) => requests.map(() => nothing), { isGathering: () => isGathering });
+  const queue = unread();
+  for (let i = 1; i <= minWindow; i++) aLane([anOperation(i)], { queue, digest: String(i) });
+  claimer.ask(queue);
+  await claimer.tick();
+  expect(asked).toEqual([]);
+  isGathering = true;
+  claimer.ask(queue);
+  expect(claimer.isReading(queue.account)).toBe(true);
+  await claimer.tick();
+  expect(claimer.isReading(queue.account)).toBe(false);
+  expect(asked[0]?.[0]?.count).toBe(minWindow);
 });

@@ -20,6 +20,8 @@ export interface ClaimerDeps {
   heldBytes(): number;
   /** Whether the account's calls could do with more lanes than are ready: only then a window grows. */
   isShortOfLanes(account: string): boolean;
+  /** Whether what is ready may be the beginning of a backlog that goes in one call. */
+  isGathering(account: string): boolean;
   onClaimed(queue: QueueState, claimed: Extract<Claimed, { status: 'read' }>): void;
   onLost(queue: QueueState): void;
   /** The answer was lost: entries may be pending that nobody here knows of. */
@@ -30,6 +32,8 @@ export interface ClaimerDeps {
 export class Claimer {
   readonly #deps: ClaimerDeps;
   readonly #asking = new Set<QueueState>();
+  /** Of the round that is under way. */
+  #reading: readonly QueueState[] = [];
   #isScheduled = false;
   #isClaiming = false;
 
@@ -40,7 +44,7 @@ export class Claimer {
   /** Something about the queue changed: it is read if there is something to read and room for it. */
   ask(queue: QueueState): void {
     if (!queue.hasUnread || queue.isClaiming || queue.isTakingOver || !queue.isOpen) return;
-    if (this.#countFor(queue) === 0) return;
+    if (this.#countFor(queue) === 0 && !this.#makeRoom(queue)) return;
     this.#asking.add(queue);
     if (this.#isScheduled || this.#isClaiming) return;
     this.#isScheduled = true;
@@ -50,12 +54,19 @@ export class Claimer {
     });
   }
 
+  /** Whether entries of the account's queues are being read. */
+  isReading(account: string): boolean {
+    for (const queue of this.#asking) if (queue.account === account) return true;
+    return this.#reading.some((queue) => queue.isClaiming && queue.account === account);
+  }
+
   /** One round: reads for all that asked. */
   async tick(): Promise<void> {
     if (this.#isClaiming) return;
     const requests = this.#takeRequests();
     if (requests.length === 0) return;
     this.#isClaiming = true;
+    this.#reading = requests.map(([queue]) => queue);
     try {
       const answers = await this.#deps.reader.claim(requests.map(([, request]) => request));
       requests.forEach(([queue, request], i) => {
@@ -98,6 +109,13 @@ export class Claimer {
       queue.window = Math.min(queue.window * 2, Math.max(minWindow, this.#deps.maxWindow));
     this.#deps.onClaimed(queue, claimed);
     this.ask(queue);
+  }
+
+  /** A backlog has to be read to be known as one, though nothing of it is called yet. */
+  #makeRoom(queue: QueueState): boolean {
+    if (queue.window >= this.#deps.maxWindow || !this.#deps.isGathering(queue.account)) return false;
+    queue.window = Math.min(queue.window * 2, this.#deps.maxWindow);
+    return this.#countFor(queue) > 0;
   }
 
   /** Nothing before half the window is free, so that reads come in batches. */

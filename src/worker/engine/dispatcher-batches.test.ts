@@ -46,6 +46,38 @@ describe('batches', () => {
     expect(ranksOf(sent)).toEqual([[1, 2, 3, 4, 5, 6], [7, 8], [9]]);
   });
 
+  test('what comes while a full batch waits makes a backlog with it', async () => {
+    const { dispatcher, sent } = startDispatcher({ adapter: bulk });
+    await enterAll(dispatcher, lanesOf(2));
+    expect(sent).toEqual([]);
+    await vi.advanceTimersByTimeAsync(10);
+    await enterAll(dispatcher, lanesOf(2, aQueue('crm', aShard({ shard: 1 }))));
+    expect(sent.map(({ calls }) => calls.length)).toEqual([4]);
+  });
+
+  test('while more is being read, what is less than a backlog waits for it, but not for ever', async () => {
+    let isReading = true;
+    const { dispatcher, sent } = startDispatcher({ adapter: bulk, isReading: () => isReading });
+    await enterAll(dispatcher, lanesOf(2));
+    await vi.advanceTimersByTimeAsync(100);
+    expect(sent).toEqual([]);
+    await enterAll(dispatcher, lanesOf(2, aQueue('crm', aShard({ shard: 1 }))));
+    await enterAll(dispatcher, lanesOf(1, aQueue('crm', aShard({ shard: 2 }))));
+    expect(sent.map(({ calls }) => calls.length)).toEqual([4]);
+    await vi.advanceTimersByTimeAsync(600);
+    expect(sent.map(({ calls }) => calls.length)).toEqual([4, 1]);
+    isReading = false;
+    await enterAll(dispatcher, lanesOf(1, aQueue('crm', aShard({ shard: 3 }))));
+    await vi.advanceTimersByTimeAsync(25);
+    expect(sent.map(({ calls }) => calls.length)).toEqual([4, 1, 1]);
+  });
+
+  test('with a part of the shards, that part of a backlog is enough', async () => {
+    const { dispatcher, sent } = startDispatcher({ adapter: { ...bulk, bulk: { ...bulk.bulk, minRecords: 8 } }, shareOfShards: () => 0.5 });
+    await enterAll(dispatcher, lanesOf(4));
+    expect(ranksOf(sent)).toEqual([[1, 2, 3, 4]]);
+  });
+
   test('a backlog of other sorts is none: those that can share a call go as a batch, the rest keep their places', async () => {
     const { dispatcher, sent } = startDispatcher({ adapter: { ...bulk, canShareBatch: (a, b) => a.kind === b.kind } });
     const queue = aQueue();

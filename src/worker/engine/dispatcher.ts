@@ -41,7 +41,14 @@ export interface DispatcherDeps extends DispatcherEvents, AdaptersDeps {
   now(): number;
   /** No call starts when its lease has less than this left. */
   readonly startMarginMs: number;
+  /** How much of all shards this worker owns, 0 to 1. */
+  shareOfShards(): number;
+  /** Whether entries for the account are being read at this moment. */
+  isReading(): boolean;
 }
+
+/** A backlog is read within so long, milliseconds. */
+const gatherMs = 500;
 
 export class Dispatcher {
   readonly #deps: DispatcherDeps;
@@ -79,9 +86,22 @@ export class Dispatcher {
     return this.#underWay.size;
   }
 
-  /** Fewer lanes are ready than one round of calls would take. */
+  /** Fewer lanes are ready than one round of calls would take, or than make a backlog. */
   get isShortOfLanes(): boolean {
-    return this.#ready.size < (this.#config?.maxConcurrency ?? 0) * (this.#adapters.present?.adapter.maxBatch ?? 1);
+    const adapter = this.#adapters.present?.adapter;
+    const round = (this.#config?.maxConcurrency ?? 0) * (adapter?.maxBatch ?? 1);
+    return this.#ready.size < (adapter?.bulk ? Math.max(round, 2 * this.#backlogFor(adapter.bulk)) : round);
+  }
+
+  /** What is ready may be the beginning of a backlog that goes in one call. */
+  get isGathering(): boolean {
+    const bulk = this.#adapters.present?.adapter.bulk;
+    return bulk !== undefined && this.#ready.size > 0 && this.#ready.size < this.#backlogFor(bulk);
+  }
+
+  /** How many have to wait here: records are spread evenly over the shards, so each worker has its share of a backlog. */
+  #backlogFor({ minRecords }: BulkPolicy): number {
+    return Math.ceil(minRecords * this.#deps.shareOfShards());
   }
 
   /** Undefined: the provider is not registered (yet, or any more); its lanes wait. */
@@ -91,6 +111,7 @@ export class Dispatcher {
     this.#config = config;
     if (!before || !config || !this.#deps.canKeepAdapter(before, config)) {
       this.#adapters.replace(config);
+      if (before && config) this.#deps.stock.lift();
       // Halves were cut to the measure of the old one.
       for (const lane of this.#halves.splice(0).flat()) this.#ready.pushFirst(lane);
     }
@@ -192,9 +213,11 @@ export class Dispatcher {
     if (!this.#config || this.#config.isPaused || !this.#adapters.present) return false;
     if (this.#halves.length > 0) return true;
     if (this.#ready.size === 0) return false;
-    const { maxBatch, batchWaitMs } = this.#adapters.present.adapter;
-    if (maxBatch === 1 || this.#ready.size >= maxBatch) return true;
-    const waitMs = this.#ready.oldestReadyAt + batchWaitMs - this.#deps.now();
+    const { maxBatch, batchWaitMs, bulk } = this.#adapters.present.adapter;
+    // Where there is a bulk call, a full batch waits, too: it may be the beginning of a backlog that is just being read.
+    if (maxBatch === 1 || (this.#ready.size >= maxBatch && !this.isGathering)) return true;
+    const patienceMs = bulk && this.#deps.isReading() ? Math.max(batchWaitMs, gatherMs) : batchWaitMs;
+    const waitMs = this.#ready.oldestReadyAt + patienceMs - this.#deps.now();
     if (waitMs <= 0) return true;
     this.#batchTimer ??= setTimeout(() => {
       this.#batchTimer = undefined;
@@ -251,11 +274,12 @@ export class Dispatcher {
     const { maxBatch, bulk } = adapter;
     const parts = this.#fill(adapter, []);
     const first = parts[0];
-    if (!bulk || parts.length < maxBatch || !first || parts.length + this.#ready.size < bulk.minRecords) return parts;
-    if (!this.#takesBulk(bulk, first)) return parts;
+    if (!bulk || parts.length < maxBatch || !first) return parts;
+    const backlog = Math.max(maxBatch + 1, this.#backlogFor(bulk));
+    if (parts.length + this.#ready.size < backlog || !this.#takesBulk(bulk, first)) return parts;
     this.#fill(adapter, parts, bulk.maxRecords);
     // Too many of them were of other sorts.
-    if (parts.length < bulk.minRecords) for (const { lane } of parts.splice(maxBatch).reverse()) this.#ready.pushFirst(lane);
+    if (parts.length < backlog) for (const { lane } of parts.splice(maxBatch).reverse()) this.#ready.pushFirst(lane);
     return parts;
   }
 
@@ -363,6 +387,7 @@ export class Dispatcher {
     call.hasEnded = true;
     if (this.#pausing.length > 0) this.#stopPausing(call);
     this.#underWay.remove(call);
+    call.isOutdated = adapter !== this.#adapters.present;
     this.#adapters.callEnded(adapter);
     for (const { lane } of call.parts) {
       lane.queue.partsInFlight--;

@@ -19,6 +19,8 @@ export interface Telemetry {
 }
 
 export interface EngineLimits {
+  /** Of the whole fleet. */
+  readonly shards: number;
   readonly window: number;
   readonly windowBytes: number;
   readonly historyEntries: number;

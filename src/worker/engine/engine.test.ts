@@ -57,7 +57,7 @@ function start(part: { pending?: readonly TakenEntry[]; deps?: Partial<EngineDep
         return batch.map(() => ({ status: 'accepted' }));
       }),
     canKeepAdapter: () => true,
-    limits: { window: 512, windowBytes: 1e6, historyEntries: 100, historyBytes: 1e6, leaseTtlMs: 10_000 },
+    limits: { shards: 16, window: 512, windowBytes: 1e6, historyEntries: 100, historyBytes: 1e6, leaseTtlMs: 10_000 },
     now: Date.now,
     redisNow: Date.now,
     learnRedisNow: () => {},

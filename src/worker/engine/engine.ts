@@ -44,15 +44,19 @@ export class Engine {
     const after = (ms: number, run: () => void) => this.#after(ms, run);
     const onLost = (queue: QueueState) => this.#lost(queue.shard);
     const { now, random, reader, redisNow, telemetry } = deps;
-    this.#accounts = new Accounts(deps, {
-      onRefused: (lane, length, error) => this.#runner.refuse(lane, length, error),
-      onTooLate: (lane) => this.#runner.backOff(lane, leaseCheckMs),
-      onStale: (lane) => this.#runner.goOn(lane),
-      onMark: (lane, length) => this.#runner.mark(lane, length),
-      onEnd: (call, outcomes) => this.#runner.end(call, outcomes),
-      onFault: (lane, error) => this.#runner.fault(lane, error),
-      onAdapterFault: (error) => telemetry.fault('bug', error, {}),
-    });
+    const shareOfShards = () => Math.min(1, this.#shards.size / deps.limits.shards);
+    this.#accounts = new Accounts(
+      { ...deps, shareOfShards, isReading: (account) => this.#claimer.isReading(account) },
+      {
+        onRefused: (lane, length, error) => this.#runner.refuse(lane, length, error),
+        onTooLate: (lane) => this.#runner.backOff(lane, leaseCheckMs),
+        onStale: (lane) => this.#runner.goOn(lane),
+        onMark: (lane, length) => this.#runner.mark(lane, length),
+        onEnd: (call, outcomes) => this.#runner.end(call, outcomes),
+        onFault: (lane, error) => this.#runner.fault(lane, error),
+        onAdapterFault: (error) => telemetry.fault('bug', error, {}),
+      },
+    );
     const shared = { accounts: this.#accounts, claimer: this.#claimer, settler: this.#settler, reader, telemetry, redisNow, after, onLost };
     this.#runner = new LaneRunner({ ...shared, now, random });
     this.#intake = new Intake({ ...shared, runner: this.#runner, ledger: this.#ledger });
@@ -169,6 +173,14 @@ export class Engine {
     this.#accounts.gateChanged(account);
   }
 
+  /** The account may be called again: what waits for its next attempt need not wait any longer. */
+  pauseLifted(account: string): void {
+    this.#accounts.gateChanged(account);
+    for (const { queues } of this.#shards.values())
+      for (const queue of queues.values()) if (queue.account === account) this.#runner.wakeAll(queue);
+    this.#runner.pump(account);
+  }
+
   // For operators
 
   get held(): { entries: number; bytes: number } {
@@ -211,6 +223,7 @@ export class Engine {
       maxBytes: limits.windowBytes,
       heldBytes: () => this.#ledger.bytes,
       isShortOfLanes: (account) => this.#accounts.dispatcherOf(account).isShortOfLanes,
+      isGathering: (account) => this.#accounts.dispatcherOf(account).isGathering,
       onClaimed: (queue, claimed) => void this.#intake.takeClaimed(queue, claimed),
       onLost: (queue) => this.#lost(queue.shard),
       onUncertain: (queue) => this.#after(retryMs, () => void this.#intake.openQueue(queue, false)),

@@ -51,9 +51,10 @@ function start(part: { config?: ProviderConfig | undefined; mark?: () => Promise
   };
   const runner = new LaneRunner(deps as unknown as LaneRunnerDeps);
   const callOptions = { account: 'crm', now: Date.now, startMarginMs: 0, awaitPermit: async () => undefined };
-  const end = (lane: Lane, outcome: CallOutcome, length = 1) => {
+  const end = (lane: Lane, outcome: CallOutcome, length = 1, isOutdated = false) => {
     lane.state = 'in_flight';
     const call = new CallUnderWay([{ lane, length, prepared: {} as never }], { from: 0, until: 0 }, callOptions);
+    call.isOutdated = isOutdated;
     runner.end(call, [outcome]);
   };
   return { runner, dispatcher, deps, entered, written, pauses, reports, lost, telemetry, end };
@@ -192,6 +193,15 @@ describe('ends of calls', () => {
     ])
       end(aLane([anOperation(1)]), outcome);
     expect(reports).toEqual([false, true, true, false]);
+  });
+
+  test('refused credentials pause the provider, but not those that have been replaced since', () => {
+    const { pauses, end } = start();
+    const refused = failed('auth', { code: 'credentials_refused', retryAfterMs: 60_000, message: 'no' });
+    end(aLane([anOperation(1)]), refused, 1, true);
+    expect(pauses).toEqual([]);
+    end(aLane([anOperation(1)]), refused);
+    expect(pauses).toEqual([[60_000, 'no']]);
   });
 
   test('a throttled provider pauses as long as it asked for, else for a second', () => {

@@ -98,14 +98,27 @@ export class LaneRunner {
     lane.dueAt = this.#deps.now() + delayMs;
     lane.queue.parked++;
     lane.cancelWait = this.#deps.after(delayMs, () => {
-      lane.cancelWait = undefined;
-      lane.queue.parked--;
-      if (!lane.queue.isOpen) return;
-      lane.state = 'idle';
-      this.goOn(lane);
-      this.#deps.accounts.dispatcherOf(lane.queue.account).pump();
+      this.#wake(lane);
+      this.pump(lane.queue.account);
     });
     this.#deps.claimer.ask(lane.queue);
+  }
+
+  #wake(lane: Lane): void {
+    lane.cancelWait = undefined;
+    lane.queue.parked--;
+    if (!lane.queue.isOpen) return;
+    lane.state = 'idle';
+    this.goOn(lane);
+  }
+
+  /** Ends the waiting of the queue's lanes. */
+  wakeAll(queue: QueueState): void {
+    for (const lane of queue.lanes.values()) {
+      if (!lane.cancelWait) continue;
+      lane.cancelWait();
+      this.#wake(lane);
+    }
   }
 
   /** The head becomes a dead letter, without a call. */
@@ -161,7 +174,7 @@ export class LaneRunner {
     const error = first.status === 'failed' ? first.error : undefined;
     if (error?.kind !== 'rate_limited' && error?.code !== cutByUs)
       stock.report(call.permit, error?.kind === 'transient' || error?.kind === 'ambiguous');
-    if (error?.kind === 'rate_limited' || error?.code === 'credentials_refused') {
+    if (error?.kind === 'rate_limited' || (error?.code === 'credentials_refused' && !call.isOutdated)) {
       const reason = error.kind === 'rate_limited' ? 'rate_limited' : 'auth';
       stock.pause(error.retryAfterMs ?? defaultPauseMs, reason === 'auth' ? error.message : reason);
       telemetry.paused(provider, reason);

@@ -35,6 +35,7 @@ const longestWaitMs = 3_600_000;
 export interface Gate {
   acquire(account: string, policy: GatePolicy, request: AcquireRequest): Promise<Grant>;
   leave(account: string): Promise<void>;
+  lift(account: string, stays: string): Promise<void>;
 }
 
 export interface PermitStockDeps {
@@ -154,6 +155,11 @@ export class PermitStock {
     if (reason === throttledReason) this.#throttled++;
     if (!this.#pause || this.#pause.ms < ms) this.#pause = { ms, reason };
     this.revoke();
+  }
+
+  /** What the provider refused is not the same any more: a pause for that reason ends, for the whole fleet. One for throttling stays. */
+  lift(): void {
+    this.#deps.gate.lift(this.#deps.account, throttledReason).catch((error) => this.#deps.onError(error));
   }
 
   /** What the answers of a call said of the account's limits: told with the next question. Of several calls, the one sent last counts. */

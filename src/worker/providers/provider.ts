@@ -79,7 +79,7 @@ export interface InFlight {
 
 /** A call that takes very many records at once, for backlogs. */
 export interface BulkPolicy {
-  /** So many calls that may share a batch have to be waiting. */
+  /** So many calls that may share a batch have to be waiting in the whole fleet; a worker goes by its share of the shards. */
   readonly minRecords: number;
   readonly maxRecords: number;
   /** Whether a backlog that begins with this call can go so. */
