@@ -39,6 +39,8 @@ export interface Conclusion {
   readonly delayMs: number;
 }
 
+const none: readonly never[] = [];
+
 type Accepted = Extract<CallOutcome, { status: 'accepted' }>;
 
 export function concludeAccepted(group: Group, outcome: Accepted, { mode, nowMs }: Circumstances): Conclusion {
@@ -53,7 +55,7 @@ export function concludeAccepted(group: Group, outcome: Accepted, { mode, nowMs 
     record: isRead || !applied ? undefined : { digest: group.digest, state: applied },
   });
   const finals = group.members.length === 1 ? [succeeded] : [...coalesced(group.members, carrier, nowMs), succeeded];
-  return { finals, retries: [], staying: [], applied, unfoldTo: 0, foldTo: 0, sealedTo: 0, delayMs: 0 };
+  return { finals, retries: none, staying: none, applied, unfoldTo: 0, foldTo: 0, sealedTo: 0, delayMs: 0 };
 }
 
 /** The ends of those that the last one carried. */

@@ -122,7 +122,7 @@ export class Dispatcher {
   /** A lane whose head may be called. */
   enter(lane: Lane, isFirst = false): void {
     lane.state = 'ready';
-    lane.readyAt = this.#deps.now();
+    lane.readyAt = Math.trunc(this.#deps.now());
     if (isFirst) this.#ready.pushFirst(lane);
     else this.#ready.push(lane);
   }

@@ -95,7 +95,6 @@ export class LaneRunner {
 
   backOff(lane: Lane, delayMs: number): void {
     lane.state = 'backoff';
-    lane.dueAt = this.#deps.now() + delayMs;
     lane.queue.parked++;
     lane.cancelWait = this.#deps.after(delayMs, () => {
       this.#wake(lane);

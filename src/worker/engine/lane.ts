@@ -61,8 +61,7 @@ export class Lane {
   foldTo = 0;
   /** Operations up to this rank make one call again, exactly as it was attempted. */
   sealedTo = 0;
-  /** When a lane in backoff may go on; the worker's monotonic clock, milliseconds. */
-  dueAt = 0;
+  /** The worker's monotonic clock, whole milliseconds: a number with a fraction would be an object of its own. */
   readyAt = 0;
   /** Calls in a row that were handed over and did not start. */
   unsent = 0;

@@ -9,6 +9,8 @@ import type { QueueState } from './shard-state.ts';
 const gatherMs = 2;
 /** So many make a batch: they are written at the end of this turn of the event loop, so that nothing waits in memory for a timer. */
 const gatherOperations = 32;
+/** A batch is closed at so many: while Redis writes the second, the lanes of the first go on. */
+const batchOperations = 400;
 const retryAfterErrorMs = 100;
 const none: readonly never[] = [];
 
@@ -89,7 +91,7 @@ export class Settler {
     this.#pending = new Map();
     this.#gathered = 0;
     // After a failure each queue is written by itself, so that one that cannot be written holds up no other.
-    const batches = this.#hasFailed ? this.#writing.map((item) => [item]) : [this.#writing];
+    const batches = this.#hasFailed ? this.#writing.map((item) => [item]) : inBatches(this.#writing);
     const failed = (await Promise.all(batches.map((batch) => this.#tryToWrite(batch)))).flat();
     this.#writing = [];
     this.#isWriting = false;
@@ -177,4 +179,18 @@ export class Settler {
       this.#pending.set(item.queue, item);
     }
   }
+}
+
+function inBatches(items: readonly Pending[]): Pending[][] {
+  const batches: Pending[][] = [];
+  let room = 0;
+  for (const item of items) {
+    if (room <= 0) {
+      batches.push([]);
+      room = batchOperations;
+    }
+    batches.at(-1)?.push(item);
+    room -= item.finals.length + item.retries.length + item.settledBefore.length;
+  }
+  return batches;
 }

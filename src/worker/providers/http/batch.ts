@@ -1,6 +1,6 @@
 /**
  * Many operations in one call, as in the contract: `POST {batch.path}` with `{"operations": [...]}`, answered by `{"results": [...]}` in
- * the same order. The body is put together from texts: each operation's is made once, its data as it came. An answer whose results
+ * the same order. The body is put together from texts when it is sent, each operation's data as it came. An answer whose results
  * do not match the operations one by one says nothing about any of them. A refusal of the whole batch is marked as such; taking the
  * batch apart is the engine's affair.
  */
@@ -28,20 +28,20 @@ export function createBatchProtocol(config: ProviderConfig, mapper: PayloadMappe
     batchWaitMs: options.maxWaitMs,
 
     prepare(call): Preparation {
-      const timestamp = formatTimestamp(call.timestampMs);
-      if (timestamp === undefined) {
+      if (formatTimestamp(call.timestampMs) === undefined) {
         return { status: 'refused', error: { kind: 'invalid', code: 'invalid_request', message: 'the timestamp is out of range' } };
       }
-      if (call.dataJson === undefined) return { status: 'prepared', prepared: { call, body: toItem(call, timestamp, undefined) } };
+      if (call.dataJson === undefined) return { status: 'prepared', prepared: { call, body: undefined } };
       const mapped = mapper.map(call.kind, call.dataJson, undefined);
-      if (mapped.status === 'refused') return mapped;
-      return { status: 'prepared', prepared: { call, body: toItem(call, timestamp, mapped.json) } };
+      return mapped.status === 'refused' ? mapped : { status: 'prepared', prepared: { call, body: mapped.json } };
     },
 
     request(calls, session) {
       let body = '{"operations":[';
-      for (let index = 0; index < calls.length; index += 1)
-        body += (index === 0 ? '' : ',') + ((calls[index] as PreparedCall).body as string);
+      for (let index = 0; index < calls.length; index += 1) {
+        const { call, body: json } = calls[index] as PreparedCall;
+        body += (index === 0 ? '' : ',') + toItem(call, formatTimestamp(call.timestampMs) as string, json as string | undefined);
+      }
       return { method: 'POST', path, headers: [...session.bodyHeaders], body: `${body}]}`, keepBytes: options.maxAnswerBytes };
     },
 
