@@ -1,9 +1,9 @@
 /** The engine's events as metrics and log lines. Children are made once for each provider, not once for each event. */
 import type { Logger } from 'pino';
-import { formatOperationId } from '../shared/domain/operation.ts';
 import type { FinalSettlement } from '../shared/queue/settle.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
 import type { Telemetry } from './engine/engine-deps.ts';
+import type { QueueState } from './engine/shard-state.ts';
 
 /** So often at most the same kind of fault is written to the log, milliseconds: an outage is one line a second, not one a call. */
 const faultLogMs = 1_000;
@@ -92,17 +92,12 @@ function remembered<T>(make: (name: string) => T): (name: string) => T {
   };
 }
 
-function describe(
-  queue: { name: string; shard: { shard: number }; provider: string; tenant: string },
-  { entry, outcome }: FinalSettlement,
-) {
-  const { shard } = queue.shard;
-  const operationId = formatOperationId({ shard, queue: queue.name, ms: entry.ms, rank: entry.rank });
+function describe(queue: QueueState, { entry, outcome }: FinalSettlement) {
   return {
-    operation_id: operationId,
+    operation_id: queue.operationIdOf(entry),
     provider: queue.provider,
     tenant: queue.tenant,
-    shard,
+    shard: queue.shard.shard,
     entity: outcome.entity,
     record_id: outcome.recordId,
   };

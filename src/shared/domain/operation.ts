@@ -66,10 +66,18 @@ const plainTenant = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** `<shard>.<ms, base 36>.<rank, base 36>.<provider>[.<tenant>]`; safe in a URL and in a header. */
 export function formatOperationId(place: Place): string {
-  const { provider, tenant } = parseQueueName(place.queue);
-  const head = `${place.shard}.${place.ms.toString(36)}.${place.rank.toString(36)}.${provider}`;
-  if (tenant === defaultTenant) return head;
-  return plainTenant.test(tenant) ? `${head}.${tenant}` : `${head}.~${Buffer.from(tenant).toString('base64url')}`;
+  return formatIdIn(place.shard, idSuffix(place.queue), place);
+}
+
+/** The same for many entries of one queue, whose part of the id `idSuffix` gives. */
+export function formatIdIn(shard: number, suffix: string, { ms, rank }: Pick<Place, 'ms' | 'rank'>): string {
+  return `${shard}.${ms.toString(36)}.${rank.toString(36)}.${suffix}`;
+}
+
+export function idSuffix(queue: string): string {
+  const { provider, tenant } = parseQueueName(queue);
+  if (tenant === defaultTenant) return provider;
+  return plainTenant.test(tenant) ? `${provider}.${tenant}` : `${provider}.~${Buffer.from(tenant).toString('base64url')}`;
 }
 
 const operationIdShape =

@@ -1,7 +1,6 @@
 /** What is to be done at the provider for the group at a lane's head. */
 import { judge } from '../../shared/domain/conflict.ts';
 import { kindOf, mergeData } from '../../shared/domain/fold.ts';
-import { formatOperationId } from '../../shared/domain/operation.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
 import type { Call } from '../providers/provider.ts';
 import type { Held, Lane } from './lane.ts';
@@ -11,7 +10,7 @@ export function makeCall(lane: Lane, members: readonly Held[], { conflict }: Pro
   const head = members[0] as Held;
   const carrier = members.at(-1) as Held;
   const { queue, applied } = lane;
-  const operationId = formatOperationId({ shard: queue.shard.shard, queue: queue.name, ms: carrier.ms, rank: carrier.rank });
+  const operationId = queue.operationIdOf(carrier);
   const kind = kindOf(members, members.length);
   return {
     operationId,

@@ -1,5 +1,5 @@
 /** What a worker holds of the shards it owns: plain state, changed by the engine's parts. */
-import { parseQueueName } from '../../shared/domain/operation.ts';
+import { formatIdIn, idSuffix, parseQueueName } from '../../shared/domain/operation.ts';
 import { LaneTable } from './lane-table.ts';
 
 export class ShardState {
@@ -35,6 +35,7 @@ export class QueueState {
   readonly name: string;
   readonly provider: string;
   readonly tenant: string;
+  readonly #idSuffix: string;
   /** Whose limits and credentials its calls use: the provider's, or the tenant's own. */
   account: string;
   readonly lanes = new LaneTable();
@@ -64,7 +65,12 @@ export class QueueState {
     const { provider, tenant } = parseQueueName(name);
     this.provider = provider;
     this.tenant = tenant;
+    this.#idSuffix = idSuffix(name);
     this.account = provider;
+  }
+
+  operationIdOf(entry: { readonly ms: number; readonly rank: number }): string {
+    return formatIdIn(this.shard.shard, this.#idSuffix, entry);
   }
 
   /** Calls may start. */
