@@ -46,7 +46,7 @@ export function connectRedis(url: string, options: { name: string; commandTimeou
     keepAlive: 10_000,
     noDelay: true,
   };
-  if (!isCluster) return guarded(new Redis(nodes[0] as string, common));
+  if (!isCluster) return guarded(withJoinedWrites(new Redis(nodes[0] as string, common)));
   const cluster = new Cluster([...nodes], {
     redisOptions: { ...common, ...credentialsOf(nodes[0] as string) },
     clusterRetryStrategy: (times) => Math.min(100 * times, 1_000),
@@ -55,6 +55,25 @@ export function connectRedis(url: string, options: { name: string; commandTimeou
     slotsRefreshInterval: 10_000,
   });
   return guarded(bounded(cluster, common.commandTimeout));
+}
+
+/** What is sent in one turn of the event loop is one write to the socket. */
+function withJoinedWrites(redis: Redis): Redis {
+  const send = redis.sendCommand.bind(redis);
+  let corked: Redis['stream'] | undefined;
+  const uncork = () => {
+    corked?.uncork();
+    corked = undefined;
+  };
+  redis.sendCommand = (command, ...rest) => {
+    if (!corked && redis.stream) {
+      corked = redis.stream;
+      corked.cork();
+      process.nextTick(uncork);
+    }
+    return send(command, ...rest);
+  };
+  return redis;
 }
 
 /** ioredis bounds a command's time on a node, but not the time it waits for the cluster to be found. */

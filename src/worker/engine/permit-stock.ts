@@ -18,6 +18,9 @@ const unlimitedLifeMs = 1_000;
 /** So many at least are asked for at once then, so that small providers do not cost a question for every other call. */
 const unlimitedStock = 32;
 const reportAfterMs = 200;
+/** Successes alone can wait for longer, though not for long beside the breaker's window: a thousand providers would report five thousand times a second. */
+const successesAfterMs = 1_000;
+const successesPerWindow = 10;
 /** Slots that nobody else wants are given up without haste. */
 const idleAfterMs = { wanted: 50, unwanted: 1_000 };
 const retryAfterErrorMs = 250;
@@ -217,7 +220,10 @@ export class PermitStock {
     const { ready, inFlight } = demand;
     const stocked = this.#permits.length;
     // While others have all slots, permits would go to waste here.
-    if (this.#slots === 0) return this.#isShortOfSlots || stocked > 0 ? 0 : Math.min(ready, firstWant, this.#policy.maxConcurrency);
+    if (this.#slots === 0) {
+      const most = this.#isUnlimited ? firstWant : Math.min(firstWant, this.#policy.maxConcurrency);
+      return this.#isShortOfSlots || stocked > 0 ? 0 : Math.min(ready, most);
+    }
     const usable = this.#usableSlots(demand);
     const room = (this.#isUnlimited ? Math.max(4 * usable, unlimitedStock) : usable) - inFlight;
     const want = Math.min(ready, room) - stocked;
@@ -244,7 +250,9 @@ export class PermitStock {
       return this.#slots > 0 || hasNews ? this.#lastAskAt + afterMs : Number.POSITIVE_INFINITY;
     }
     const isWaitingForOthers = ready > 0 && this.#slots < Math.min(this.#fairSlots, inFlight + ready);
-    return this.#lastAskAt + (hasNews || isWaitingForOthers ? reportAfterMs : this.#deps.holdTtlMs / 3);
+    if (this.#failed + this.#returned + this.#budgets.size > 0 || isWaitingForOthers) return this.#lastAskAt + reportAfterMs;
+    if (this.#succeeded === 0) return this.#lastAskAt + this.#deps.holdTtlMs / 3;
+    return this.#lastAskAt + Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
   }
 
   async #ask(want: number, demand: Demand, askedAt: number): Promise<void> {
