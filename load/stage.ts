@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { guardChild } from '../scripts/child-guard.mjs';
 import { freePort } from '../scripts/free-port.mjs';
+import { nodeFlags } from '../scripts/node-flags.mjs';
 import { askRedis } from '../scripts/redis-ask.mjs';
 import { runRedisServer } from '../scripts/redis-server.mjs';
 import { type Program, startProgram } from './program.ts';
@@ -109,7 +110,7 @@ async function startService(name: 'api' | 'worker', options: ServiceOptions): Pr
     [options.portName]: String(port),
     ...options.settings,
   };
-  const child = spawn(process.execPath, ['--enable-source-maps', ...options.nodeArgs, `dist/${name}.js`], {
+  const child = spawn(process.execPath, [...nodeFlags[name], ...options.nodeArgs, `dist/${name}.js`], {
     cwd: root,
     env,
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -21,13 +21,13 @@ const settledAfterMs = 10_000;
 /**
  * @param {object} options
  * @param {string} options.name
- * @param {string} options.script
+ * @param {readonly string[]} options.args what Node is given: flags and the script
  * @param {string} options.cwd
  * @param {NodeJS.ProcessEnv} options.env
  * @param {(line: string) => void} options.print
  * @returns {SupervisedProcess}
  */
-export function superviseProcess({ name, script, cwd, env, print }) {
+export function superviseProcess({ name, args, cwd, env, print }) {
   let isStopping = false;
   let deaths = 0;
   let quickDeaths = 0;
@@ -38,7 +38,7 @@ export function superviseProcess({ name, script, cwd, env, print }) {
 
   function start() {
     const startedAt = performance.now();
-    const started = spawn(process.execPath, ['--enable-source-maps', script], {
+    const started = spawn(process.execPath, args, {
       cwd,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
