@@ -5,9 +5,8 @@ import { ShardCountMismatch } from '../shared/redis/shard-count.ts';
 import { createLogger } from '../shared/telemetry/logger.ts';
 import { startWorker } from './worker.ts';
 
-// At full speed V8 lets the old generation grow to four times what is alive before it collects. Half as much again costs no measurable
-// time here, and a third less memory: 150 MB instead of 224 at 24,000 calls a second.
-setFlagsFromString('--heap-growing-percent=50');
+// Left alone, V8 lets the old generation grow to four times what is alive before it collects it (decision 0015).
+setFlagsFromString('--heap-growing-percent=40');
 
 try {
   const settings = parseSettings(process.env);

@@ -5,7 +5,8 @@
  * Numbers are checked with libphonenumber's full metadata: the smaller set tells lengths only, and a number that no telephone answers
  * to is better named here than found out by a salesperson.
  */
-import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/max';
+import { createRequire } from 'node:module';
+import type * as PhoneNumbers from 'libphonenumber-js/max';
 import { z } from 'zod';
 
 /** `text` is passed as it came, whatever it is. */
@@ -22,6 +23,15 @@ export function readFieldValue(type: FieldType, value: unknown, country: string 
   return type === 'email' ? readEmail(text) : readPhone(text, country);
 }
 
+const require = createRequire(import.meta.url);
+let loaded: typeof PhoneNumbers | undefined;
+
+/** Loaded with the first number: some 10 MB that a worker without CRMs does not need. */
+function phoneNumbers(): typeof PhoneNumbers {
+  loaded ??= require('libphonenumber-js/max') as typeof PhoneNumbers;
+  return loaded;
+}
+
 const emailShape = z.email();
 /** RFC 5321, 4.5.3.1.3: a path has 256 characters with its brackets. */
 const maxEmailLength = 254;
@@ -34,8 +44,8 @@ function readEmail(text: string): FieldValue {
 
 /** E.164; an extension, which that has no room for, is kept behind it. */
 function readPhone(text: string, country: string | undefined): FieldValue {
-  const options = { extract: false, ...(country === undefined ? {} : { defaultCountry: country as CountryCode }) };
-  const number = parsePhoneNumberFromString(text, options);
+  const options = { extract: false, ...(country === undefined ? {} : { defaultCountry: country as PhoneNumbers.CountryCode }) };
+  const number = phoneNumbers().parsePhoneNumberFromString(text, options);
   if (number?.isValid()) return { status: 'read', value: number.ext === undefined ? number.number : `${number.number} ext. ${number.ext}` };
   if (!number && country === undefined && !text.startsWith('+')) {
     return unreadable('has no country code: it must begin with +, or the provider needs options.default_country');
