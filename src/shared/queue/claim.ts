@@ -6,7 +6,7 @@ import { defineScript, unexpectedReply } from '../redis/script.ts';
 import claimSource from './claim.lua';
 import markSource from './mark.lua';
 import { resultField } from './result.ts';
-import { groupForScript, textSeparator } from './slots.ts';
+import { groupByLease, groupForScript, textSeparator } from './slots.ts';
 import sweepSource from './sweep.lua';
 import takeOverSource from './take-over.lua';
 import { packTrial, parseTrial, type Trial } from './trial.ts';
@@ -85,22 +85,25 @@ const maxEntriesPerCall = 2_000;
 const takeOverPage = 200;
 
 export function createQueueReader({ redis, keys, workerId }: { redis: RedisClient; keys: Keys; workerId: string }): QueueReader {
-  const claimGroup = async (requests: readonly ClaimRequest[]): Promise<readonly Claimed[]> => {
+  /** Of one script call; answers by request. */
+  const claimGroup = async (requests: readonly ClaimRequest[], answers: Map<ClaimRequest, Claimed>): Promise<void> => {
+    const shards = groupByLease(requests);
     const scriptKeys: string[] = [];
-    const args: (string | number)[] = [workerId, requests.length];
-    for (const { shard, queue, epoch, count } of requests) {
-      scriptKeys.push(
-        keys.lease(shard),
-        keys.ready(shard),
-        keys.queue(shard, queue),
-        keys.counters(shard, queue),
-        keys.records(shard, queue),
-      );
-      args.push(queue, epoch, count);
+    const args: (string | number)[] = [workerId, shards.length];
+    for (const queues of shards) {
+      const { shard, epoch } = queues[0] as ClaimRequest;
+      scriptKeys.push(keys.lease(shard), keys.ready(shard));
+      args.push(epoch, queues.length);
+      for (const { queue, count } of queues) {
+        scriptKeys.push(keys.queue(shard, queue), keys.counters(shard, queue), keys.records(shard, queue));
+        args.push(queue, count);
+      }
     }
     const reply = (await claimScript.run(redis, scriptKeys, args)) as [string, ...ClaimReply[]];
     if (reply[0] !== 'claimed') throw unexpectedReply('claim', reply);
-    return (reply.slice(1) as ClaimReply[]).map(parseClaimed);
+    shards.flat().forEach((request, i) => {
+      answers.set(request, parseClaimed(reply[i + 1] as ClaimReply));
+    });
   };
 
   return {
@@ -113,14 +116,7 @@ export function createQueueReader({ redis, keys, workerId }: { redis: RedisClien
         (request) => request.count,
         maxEntriesPerCall,
       );
-      await Promise.all(
-        groups.map(async (group) => {
-          const claimed = await claimGroup(group);
-          group.forEach((request, i) => {
-            answers.set(request, claimed[i] as Claimed);
-          });
-        }),
-      );
+      await Promise.all(groups.map((group) => claimGroup(group, answers)));
       return requests.map((request) => answers.get(request) as Claimed);
     },
 

@@ -84,12 +84,21 @@ test('one lost shard does not stop the others, whichever comes first', async () 
   const owners = [await q.own('w', 0), await q.own('w', 1)] as const;
   const claims = await q.reader('w').claim(owners.map((owner) => ({ ...owner, queue: 'crm', count: 50 })));
   await redis.del(q.keys.lease(0));
-  const settlements = owners.map((owner, shard) =>
-    settlementOf(owner, { finals: entriesOf(claims[shard]).map((entry) => deadOf(entry, 'refused', 'crm', shard)) }),
-  );
-  expect(await q.settler('w')(settlements)).toEqual(['lost', 'ok']);
+  const entries = entriesOf(claims[1]);
+  // Everything that can be written, of two queues.
+  const settlements = owners.flatMap((owner, shard) => {
+    const [dead, retried, tried, ...rest] = entriesOf(claims[shard]) as [ClaimedEntry, ClaimedEntry, ClaimedEntry, ...ClaimedEntry[]];
+    const finals = [...rest, tried].map((entry) => ({ ...finalOf(entry), hadTrial: entry === tried }));
+    return [
+      { ...settlementOf(owner, { settledBefore: [{ ms: 1, rank: 1 }] }), queue: 'other' },
+      settlementOf(owner, { finals: [...finals, deadOf(dead, 'refused', 'crm', shard)], retries: [{ entry: retried, trial }] }),
+    ];
+  });
+  expect(await q.settler('w')(settlements)).toEqual(['lost', 'lost', 'ok', 'ok']);
   expect(await q.inspect('crm', 0)).toMatchObject({ final: 0, dead: 0 });
-  expect((await q.inspect('crm', 1)).dead).toBe(entriesOf(claims[1]).length);
+  expect(await q.inspect('crm', 1)).toMatchObject({ final: entries.length - 1, dead: 1, pending: 1 });
+  expect(await redis.exists(q.keys.tries(0, 'crm'), q.keys.deadLetters(0, 'crm'), q.keys.records(0, 'crm'))).toBe(0);
+  expect(await redis.hkeys(q.keys.tries(1, 'crm'))).toEqual([entryIdOf(entries[1] as ClaimedEntry)]);
 });
 
 test('an attempt that failed leaves its trial, which goes when the operation ends', async () => {

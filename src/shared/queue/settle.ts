@@ -7,7 +7,7 @@ import { defineScript, unexpectedReply } from '../redis/script.ts';
 import type { Ownership } from './claim.ts';
 import { type Outcome, packOutcome, resultField } from './result.ts';
 import settleSource from './settle.lua';
-import { groupForScript } from './slots.ts';
+import { groupByLease, groupForScript } from './slots.ts';
 import { packTrial, type Trial } from './trial.ts';
 
 const settleScript = defineScript('settle', settleSource);
@@ -67,13 +67,15 @@ export function createSettle({
   workerId: string;
   statusTtlMs: number;
 }): Settle {
+  /** One script call; answers in order. */
   const settleGroup = async (group: readonly Settlement[]) => {
-    const scriptKeys: string[] = [];
-    const args = [workerId, String(group.length), String(statusTtlMs)];
-    for (const settlement of group) appendSettlement(keys, settlement, scriptKeys, args);
-    const reply = (await settleScript.run(redis, scriptKeys, [formatArguments(args)])) as string[];
+    const shards = groupByLease(group);
+    const call: ScriptCall = { keys: [], values: [workerId, statusTtlMs, shards.length] };
+    for (const queues of shards) appendShard(call, keys, queues);
+    const reply = (await settleScript.run(redis, call.keys, [formatValues(call.values)])) as string[];
     if (reply[0] !== 'settled') throw unexpectedReply('settle', reply);
-    return reply.slice(1) as ('ok' | 'lost')[];
+    const answers = new Map(shards.flat().map((settlement, i) => [settlement, reply[i + 1] as 'ok' | 'lost']));
+    return group.map((settlement) => answers.get(settlement) as 'ok' | 'lost');
   };
 
   return async (settlements) => {
@@ -118,54 +120,74 @@ function chunk<T>(items: readonly T[]): T[][] {
 }
 
 /** Half a character, which a provider may send, becomes U+FFFD: Lua's JSON would refuse all the rest with it. */
-function formatArguments(args: readonly string[]): string {
-  const text = JSON.stringify(args);
-  return text.includes('\\ud') ? JSON.stringify(args.map((each) => each.replace(/\p{Surrogate}/gu, '\ufffd'))) : text;
+function formatValues(values: readonly (string | number)[]): string {
+  const text = JSON.stringify(values);
+  if (!text.includes('\\ud')) return text;
+  return JSON.stringify(values.map((each) => (typeof each === 'string' ? each.replace(/\p{Surrogate}/gu, '\ufffd') : each)));
 }
 
-function appendSettlement(keys: Keys, settlement: Settlement, scriptKeys: string[], args: string[]): void {
-  const { shard, queue, epoch, keep, finals, retries, settledBefore } = settlement;
+/** The script's keys and values, in its order. */
+interface ScriptCall {
+  readonly keys: string[];
+  readonly values: (string | number)[];
+}
+
+/** What is to be written about queues of one shard. */
+function appendShard(call: ScriptCall, keys: Keys, queues: readonly Settlement[]): void {
+  const { shard, epoch } = queues[0] as Settlement;
+  call.keys.push(keys.lease(shard), keys.waiting(shard));
+  const sizes = call.values.push(String(epoch), keys.done(shard), queues.length);
+  const from = { keys: call.keys.length, values: call.values.push(0, 0) };
+  for (const settlement of queues) appendSettlement(call, keys, settlement);
+  call.values[sizes] = call.keys.length - from.keys;
+  call.values[sizes + 1] = call.values.length - from.values;
+}
+
+function appendSettlement(call: ScriptCall, keys: Keys, { shard, queue, keep, finals, retries, settledBefore }: Settlement): void {
   const { provider } = parseQueueName(queue);
-  scriptKeys.push(
-    keys.lease(shard),
-    keys.queue(shard, queue),
-    keys.counters(shard, queue),
-    keys.records(shard, queue),
-    keys.tries(shard, queue),
-    keys.deadLetters(shard, provider),
-    keys.deadLetterIndex(shard, provider),
-    keys.deadLetterProviders(shard),
-    keys.waiting(shard),
-  );
-  args.push(queue, String(epoch), provider, keys.done(shard), String(keep));
+  call.keys.push(keys.queue(shard, queue), keys.counters(shard, queue));
+  call.values.push(queue, provider, keep);
 
   const acks = settledBefore.map(formatEntryId);
-  const records: string[] = [];
+  const states: string[] = [];
   const forgotten: string[] = [];
-  const dead: string[] = [];
-  const buckets = new Map<number, { readonly index: number; readonly pairs: string[] }>();
-  for (const { entry, outcome, hadTrial, record, deadLetter } of finals) {
+  const buckets = new Map<number, string[]>();
+  const dead: FinalSettlement[] = [];
+  for (const final of finals) {
+    const { entry, outcome, hadTrial, record, deadLetter } = final;
     const entryId = formatEntryId(entry);
     acks.push(entryId);
-    if (record) records.push(record.digest, packRecordState(record.state));
+    if (record) states.push(record.digest, packRecordState(record.state));
     if (hadTrial) forgotten.push(entryId);
-    const number = Math.floor(entry.rank / resultBucketSize);
-    const bucket = buckets.get(number) ?? { index: buckets.size + 1, pairs: [] };
-    buckets.set(number, bucket);
-    const field = resultField(entry.rank);
-    const result = packOutcome(outcome);
-    if (!deadLetter) bucket.pairs.push(field, result);
+    if (deadLetter) dead.push(final);
     else {
-      const { header, data, digest, attempts, errorJson } = deadLetter;
-      const completedAt = String(Math.round(outcome.completedAtMs));
-      dead.push(entryId, header, data, digest, String(attempts), errorJson, completedAt, String(bucket.index), field, result);
+      const number = Math.floor(entry.rank / resultBucketSize);
+      const bucket = buckets.get(number) ?? [];
+      if (bucket.push(resultField(entry.rank), packOutcome(outcome)) === 2) buckets.set(number, bucket);
     }
   }
   const trials = retries.flatMap(({ entry, trial }) => [formatEntryId(entry), packTrial(trial)]);
-  for (const list of [acks, records, trials, forgotten, dead]) args.push(String(list.length), ...list);
-  args.push(String(buckets.size));
-  for (const [number, { pairs }] of buckets) {
-    scriptKeys.push(keys.results(shard, queue, number * resultBucketSize));
-    args.push(String(pairs.length), ...pairs);
-  }
+  call.values.push(acks.length, ...acks);
+  appendList(call, states, keys.records(shard, queue));
+  appendList(call, trials, keys.tries(shard, queue));
+  appendList(call, forgotten, keys.tries(shard, queue));
+  call.values.push(buckets.size);
+  for (const [number, results] of buckets) appendList(call, results, keys.results(shard, queue, number * resultBucketSize));
+  appendList(call, dead.flatMap(formatDeadLetter), keys.deadLetters(shard, provider));
+  if (dead.length === 0) return;
+  call.keys.push(keys.deadLetterIndex(shard, provider), keys.deadLetterProviders(shard));
+  call.keys.push(...dead.map(({ entry }) => keys.results(shard, queue, entry.rank)));
+}
+
+/** The key is where the list is to be written. */
+function appendList(call: ScriptCall, list: readonly string[], key: string): void {
+  call.values.push(list.length, ...list);
+  if (list.length > 0) call.keys.push(key);
+}
+
+function formatDeadLetter({ entry, outcome, deadLetter }: FinalSettlement): string[] {
+  const { header, data, digest, attempts, errorJson } = deadLetter as DeadLetterContent;
+  const completedAt = String(Math.round(outcome.completedAtMs));
+  const result = [resultField(entry.rank), packOutcome(outcome)];
+  return [formatEntryId(entry), header, data, digest, String(attempts), errorJson, completedAt, ...result];
 }

@@ -31,5 +31,21 @@ export function groupForScript<T>(
   return groups;
 }
 
+/** By shard and epoch, in order: scripts check the lease once for all of them. */
+export function groupByLease<T extends { readonly shard: number; readonly epoch: number }>(items: readonly T[]): T[][] {
+  const groups: T[][] = [];
+  const latest = new Map<number, T[]>();
+  for (const item of items) {
+    let group = latest.get(item.shard);
+    if (group?.[0]?.epoch !== item.epoch) {
+      group = [];
+      latest.set(item.shard, group);
+      groups.push(group);
+    }
+    group.push(item);
+  }
+  return groups;
+}
+
 /** Follows each of the texts that go to a script, or come from it, as one: a control character, so no JSON text holds it. */
 export const textSeparator = '\x1f';
