@@ -97,8 +97,16 @@ describe('what is told', () => {
     expect(gate.requests.at(-1)?.epoch).toBe(7);
   });
 
+  test('without limits nobody waits for what is told: a slow provider costs about one question a second', async () => {
+    const { gate, work } = playStock({ callMs: 250, gate: { slots: 2 } });
+    await work(100);
+    await pass(9_500);
+    expect(gate.requests.reduce((sum, { succeeded }) => sum + succeeded, 0)).toBeGreaterThan(60);
+    expect(gate.requests.length).toBeLessThan(14);
+  });
+
   test('ends are told again after a lost answer; returned permits are not', async () => {
-    const { gate, taken, end, work, stock } = playStock();
+    const { gate, taken, end, work, stock } = playStock({ limits });
     await work(2);
     stock.giveBack();
     end((taken[0] as { permit: Permit }).permit);

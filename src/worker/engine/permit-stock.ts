@@ -13,8 +13,8 @@ import { ClockBounds } from './clock-bounds.ts';
 
 /** Permits are reserved so far ahead: longer than a busy worker's round trip, short enough that a pause voids few. */
 const horizonMs = 150;
-/** Without limits a permit costs nobody anything; it ends soon all the same, so that pauses and breakers are noticed. */
-const unlimitedLifeMs = 1_000;
+/** Without limits a permit costs nobody anything; it ends soon all the same, so that pauses and breakers are noticed, unless an answer renews it. */
+const unlimitedLifeMs = 2_000;
 /** So many at least are asked for at once then, so that small providers do not cost a question for every other call. */
 const unlimitedStock = 32;
 const reportAfterMs = 200;
@@ -54,6 +54,7 @@ export interface PermitStockDeps {
 }
 
 interface StockedPermit extends Permit {
+  until: number;
   readonly epoch: number;
 }
 
@@ -201,9 +202,10 @@ export class PermitStock {
     this.#dropVoid(now);
     const mayWant = now >= this.#askAgainAt;
     const want = mayWant ? this.#want(demand) : 0;
+    const isWorthAsking = want >= Math.max(1, this.#permits.length);
     const needsSlots = mayWant && demand.ready > 0 && this.#slots === 0;
     const reportAt = this.#reportAt(demand);
-    if (want > 0 || needsSlots || this.#pause || this.#hasTooMany(demand) || now >= reportAt) void this.#ask(want, demand, now);
+    if (isWorthAsking || needsSlots || this.#pause || this.#hasTooMany(demand) || now >= reportAt) void this.#ask(want, demand, now);
     else this.#wakeAt(Math.min(reportAt, mayWant || demand.ready === 0 ? Number.POSITIVE_INFINITY : this.#askAgainAt));
   }
 
@@ -216,6 +218,7 @@ export class PermitStock {
     await this.#deps.gate.leave(this.#deps.account).catch((error) => this.#deps.onError(error));
   }
 
+  /** How many permits would be of use. */
   #want(demand: Demand): number {
     const { ready, inFlight } = demand;
     const stocked = this.#permits.length;
@@ -226,8 +229,7 @@ export class PermitStock {
     }
     const usable = this.#usableSlots(demand);
     const room = (this.#isUnlimited ? Math.max(4 * usable, unlimitedStock) : usable) - inFlight;
-    const want = Math.min(ready, room) - stocked;
-    return want >= Math.max(1, stocked) ? want : 0;
+    return Math.max(0, Math.min(ready, room) - stocked);
   }
 
   /** Who wants more than ever may hope for a fair share; who has asked for it already waits until others have come down. */
@@ -250,7 +252,9 @@ export class PermitStock {
       return this.#slots > 0 || hasNews ? this.#lastAskAt + afterMs : Number.POSITIVE_INFINITY;
     }
     const isWaitingForOthers = ready > 0 && this.#slots < Math.min(this.#fairSlots, inFlight + ready);
-    if (this.#failed + this.#returned + this.#budgets.size > 0 || isWaitingForOthers) return this.#lastAskAt + reportAfterMs;
+    // Where there are no limits, nobody waits for permits that come back.
+    const isUrgent = this.#failed + this.#budgets.size > 0 || (this.#returned > 0 && !this.#isUnlimited);
+    if (isUrgent || isWaitingForOthers) return this.#lastAskAt + reportAfterMs;
     if (this.#succeeded === 0) return this.#lastAskAt + this.#deps.holdTtlMs / 3;
     return this.#lastAskAt + Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
   }
@@ -332,8 +336,18 @@ export class PermitStock {
     this.#askAgainAt = this.#nextAskAt(grant, want, now);
     this.#redisClock.learn(askedAt, now, grant.nowMs);
     if (grant.slots === 0) this.#giveAllBack();
-    if (this.#discardsAnswer || grant.slots === 0) this.#returned += grant.startsMs.length;
-    else for (const startMs of grant.startsMs) this.#permits.push(this.#toPermit(grant, startMs));
+    if (this.#discardsAnswer || grant.slots === 0) {
+      this.#returned += grant.startsMs.length;
+      return;
+    }
+    if (this.#isUnlimited && grant.breaker === 'closed' && grant.pausedUntilMs === 0) this.#renew(grant);
+    for (const startMs of grant.startsMs) this.#permits.push(this.#toPermit(grant, startMs));
+  }
+
+  /** Nothing has happened that would void what is in stock. */
+  #renew({ nowMs, epoch }: Grant): void {
+    const until = this.#redisClock.latest(nowMs) + unlimitedLifeMs;
+    for (const permit of this.#permits) if (permit.epoch === epoch) permit.until = until;
   }
 
   #nextAskAt(grant: Grant, want: number, now: number): number {
