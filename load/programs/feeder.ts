@@ -65,7 +65,16 @@ const commands = {
     redis = connectRedis(redisUrl, { name: 'bench' });
     const hasher = await createRecordHasher();
     const guard = { tryEnter: () => true, enterAfterRefresh: async () => true, leave: () => {}, learn: () => {} };
-    submit = createSubmit({ redis, keys: createKeys(), shards, hasher, guard, idempotencyTtlMs: hourMs });
+    submit = createSubmit({
+      redis,
+      keys: createKeys(),
+      shards,
+      hasher,
+      guard,
+      idempotencyTtlMs: hourMs,
+      redisNow: Date.now,
+      acceptWithinMs: hourMs,
+    });
   },
   async register(configs: readonly Readonly<Record<string, unknown>>[]) {
     for (const config of configs) await register(config);

@@ -48,6 +48,8 @@ import { listen } from './server.ts';
 
 /** Shorter than what callers wait for: an outage shows as 503, not as a time-out of theirs. */
 const commandTimeoutMs = 3_000;
+/** So much earlier that the answer to what is still accepted comes in time. */
+const acceptWithinMs = commandTimeoutMs - 1_000;
 const clockCheckMs = 5_000;
 /** Of providers and routes: announcements that were lost are made up for. */
 const changesCheckMs = 1_000;
@@ -175,7 +177,7 @@ async function createQueue({ settings, keys, redis, subscriber, clock, processId
     backlog,
     guard,
     hasher,
-    submit: createSubmit({ ...place, hasher, guard, idempotencyTtlMs }),
+    submit: createSubmit({ ...place, hasher, guard, idempotencyTtlMs, redisNow: clock.nowMs, acceptWithinMs }),
     statusReader: createStatusReader(place),
     waiter: createFinalWaiter({ redis, subscriber, keys }),
     deadLetters: createDeadLetters(place),

@@ -1,4 +1,5 @@
 /** Tells an outage of Redis from a bug: the first is the caller's business (503, try again), the second is ours. */
+import { AcceptedTooLate } from '../shared/queue/submit.ts';
 
 const outageReplies =
   /\b(OOM|READONLY|LOADING|CLUSTERDOWN|MASTERDOWN|NOAUTH|WRONGPASS|NOPERM|TRYAGAIN|NOREPLICAS|MISCONF|BUSY|MOVED|ASK|NOMASTERLINK)\b/;
@@ -19,6 +20,7 @@ const socketCodes = new Set([
 
 export function isRedisOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if (error instanceof AcceptedTooLate) return true;
   if (outageNames.has(error.name) || socketCodes.has((error as { code?: string }).code ?? '')) return true;
   if (error.name === 'ReplyError') return outageReplies.test(error.message);
   return outageMessages.test(error.message) || outageReplies.test(error.message.slice(0, 16));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { AcceptedTooLate } from '../shared/queue/submit.ts';
 import { anonymousProblem } from './anonymous.ts';
 import { createRedisClock } from './redis-clock.ts';
 import { isRedisOutage } from './redis-outage.ts';
@@ -42,6 +43,7 @@ describe('isRedisOutage', () => {
       Object.assign(new Error('x'), { code: 'ECONNREFUSED' }),
       new Error('Command timed out'),
       new Error('Connection is closed.'),
+      new AcceptedTooLate(),
     ];
     for (const error of outages) expect(isRedisOutage(error), error.message).toBe(true);
   });

@@ -105,3 +105,16 @@ test('a Redis that hangs makes callers wait or turns them away, and all is well 
   const deliveries = deliveriesOf(service.receiver.calls);
   expectKept({ accepted: caller.accepted, statuses, deliveries, maxRepeated: 2 * maxConcurrency });
 });
+
+test('what was refused while Redis hung is not carried out when it wakes', { timeout: 60_000 }, async () => {
+  sluice = await startService({ workers: 1 });
+  await sluice.register({ name: 'crm' });
+  const upsert = (n: number) => ({ operation: 'upsert', provider: 'crm', record_id: 'r', data: { n } });
+  sluice.redis.pause();
+  const refused = await sluice.request('POST', '/sync', upsert(1));
+  sluice.redis.resume();
+  expect(refused).toMatchObject({ status: 503, json: { code: 'unavailable' } });
+  await eventually(async () => (await sluice?.request('POST', '/sync', upsert(2)))?.status === 202);
+  await sluice.drained('crm');
+  expect(sluice.receiver.calls.map(({ text }) => text)).toEqual(['{"n":2}']);
+});

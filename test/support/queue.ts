@@ -12,7 +12,7 @@ import { createRecordHasher } from '../../src/shared/queue/record-key.ts';
 import type { Outcome } from '../../src/shared/queue/result.ts';
 import { createSettle, type FinalSettlement, type Settlement } from '../../src/shared/queue/settle.ts';
 import { createStatusReader } from '../../src/shared/queue/status.ts';
-import { createSubmit, type Submission } from '../../src/shared/queue/submit.ts';
+import { createSubmit, type Submission, type SubmitDeps } from '../../src/shared/queue/submit.ts';
 import type { RedisClient } from '../../src/shared/redis/connection.ts';
 import { createKeys, group } from '../../src/shared/redis/keys.ts';
 
@@ -24,6 +24,7 @@ export interface QueueBenchOptions {
   readonly maxDeadLetters?: number;
   readonly statusTtlMs?: number;
   readonly idempotencyTtlMs?: number;
+  readonly submit?: Partial<SubmitDeps>;
 }
 
 /** `prefix` keeps tests on one Redis apart. */
@@ -35,7 +36,7 @@ export async function createQueueBench(redis: RedisClient, prefix: string, optio
   const backlog = createBacklogReader(deps);
   let clockMs = 0;
   const guard = createBacklogGuard({ maxBacklog, maxDeadLetters, readCounts: backlog.readCounts, now: () => clockMs });
-  const submit = createSubmit({ ...deps, hasher, guard, idempotencyTtlMs });
+  const submit = createSubmit({ ...deps, hasher, guard, idempotencyTtlMs, redisNow: Date.now, acceptWithinMs: 5_000, ...options.submit });
   const leases = createLeases(deps);
 
   const place = async (change: Partial<Change> = {}, idempotency?: Submission['idempotency']): Promise<Place> => {

@@ -2,17 +2,19 @@
 -- Atomic: an entry's rank, its idempotency mark and the bell must not come apart.
 -- KEYS: for each queue four: ready (set), queues (sorted set), the queue (stream), its counters (hash); then the idempotency keys (string).
 --   All in one slot on a cluster; on a single Redis one call may serve several shards.
--- ARGV: 1 number of queues; 2 life of an idempotency mark, ms; 3 all operations in one text, queue by queue, for each: o, d, r (see entry.ts), index
+-- ARGV: 1 number of queues; 2 life of an idempotency mark, ms; 3 deadline, ms by Redis's clock: whoever called has given up then, and said that
+--   nothing was accepted; 4 all operations in one text, queue by queue, for each: o, d, r (see entry.ts), index
 --   into KEYS of its idempotency key or 0, each followed by the separator 0x1F, which no JSON text can hold (one argument instead of
 --   thousands for the client to write); then for each queue: name, bell channel, number of operations.
--- Reply: {'queued', for each queue: entries not final, dead letters, then an entry id for each operation}. An operation whose idempotency
+-- Reply: {'late', now in ms} past the deadline: nothing was written; or {'queued', for each queue: entries not final, dead letters, then an entry id for each operation}. An operation whose idempotency
 --   key is known gets the first one's entry id and is not appended again.
 -- Run twice: appends twice, but for operations with an idempotency key.
 -- Cost: O(operations).
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now > tonumber(ARGV[3]) then return {'late', now} end
 local reply = {'queued'}
-local operations, position = ARGV[3], 1
+local operations, position = ARGV[4], 1
 
 local function nextText()
   local stop = string.find(operations, '\31', position, true)
@@ -22,9 +24,9 @@ local function nextText()
 end
 
 for i = 1, tonumber(ARGV[1]) do
-  local k = (i - 1) * 4
+  local k, at = (i - 1) * 4, i * 3 + 2
   local queue, counters = KEYS[k + 3], KEYS[k + 4]
-  local name, bell, n = ARGV[i * 3 + 1], ARGV[i * 3 + 2], tonumber(ARGV[i * 3 + 3])
+  local name, bell, n = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   local known = redis.call('HMGET', counters, 'a', 'm', 'f', 'x')
   local added, ms = tonumber(known[1] or 0), math.max(now, tonumber(known[2] or 0))
   local before = added

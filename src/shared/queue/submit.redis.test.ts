@@ -5,7 +5,7 @@ import { useRedis } from '../../../test/support/use-redis.ts';
 import { formatEntryId, formatOperationId, parseOperationId } from '../domain/operation.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
 import { parseOperation } from './entry.ts';
-import type { Submission, Submitted } from './submit.ts';
+import { AcceptedTooLate, type Submission, type Submitted } from './submit.ts';
 
 let server: RedisServer;
 let redis: RedisClient;
@@ -106,6 +106,21 @@ test('enqueue works after SCRIPT FLUSH', async () => {
   await q.place();
   await redis.script('FLUSH');
   expect((await q.place()).rank).toBe(2);
+});
+
+test('what Redis comes to only after its caller was told no is refused', async () => {
+  const q = await bench({ submit: { acceptWithinMs: 50 } });
+  await redis.call('CLIENT', 'PAUSE', '200', 'WRITE');
+  await expect(q.submit([{ change: changeOf() }])).rejects.toThrow(AcceptedTooLate);
+  await redis.call('CLIENT', 'UNPAUSE');
+  expect(await redis.keys(`${q.keys.prefix}*`)).toEqual([]);
+  expect((await q.backlog.readCounts('crm')).size).toBe(0);
+});
+
+test('where Redis’s clock is not known, an operation is accepted all the same, once', async () => {
+  const q = await bench({ submit: { redisNow: () => Date.now() - 60_000 } });
+  expect(statusesOf(await q.submit([{ change: changeOf() }]))).toEqual(['queued']);
+  expect(await readAll(q)).toHaveLength(1);
 });
 
 test('the same key with the same operation gets the first answer; with another one, it is a mismatch', async () => {

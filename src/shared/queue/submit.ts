@@ -62,6 +62,18 @@ export interface SubmitDeps {
   readonly hasher: RecordHasher;
   readonly guard: BacklogGuard;
   readonly idempotencyTtlMs: number;
+  /** Redis's clock, milliseconds, as far as it is known. */
+  redisNow(): number;
+  /** What Redis comes to later than this after it was sent is refused: by then the caller may have been told that nothing was accepted. */
+  readonly acceptWithinMs: number;
+}
+
+/** Redis came to it too late: nothing was written. */
+export class AcceptedTooLate extends Error {
+  override readonly name = 'AcceptedTooLate';
+  constructor() {
+    super('Redis came to it too late: nothing was written');
+  }
 }
 
 /** Answers in order. Throws what Redis throws: then nothing is known to be accepted. */
@@ -199,10 +211,7 @@ function divide(admitted: readonly Waiting[]): Section[] {
 
 async function enqueueGroup(deps: SubmitDeps, sections: readonly Section[]): Promise<void> {
   try {
-    const { scriptKeys, args } = formatCall(deps, sections);
-    const reply = (await enqueueScript.run(deps.redis, scriptKeys, args)) as [string, ...(string | number)[]];
-    if (reply[0] !== 'queued') throw unexpectedReply('enqueue', reply);
-    tell(deps, sections, reply);
+    tell(deps, sections, await enqueueInTime(deps, formatCall(deps, sections)));
   } catch (error) {
     for (const { queue, items } of sections) {
       deps.guard.leave(queue, items.length);
@@ -211,7 +220,32 @@ async function enqueueGroup(deps: SubmitDeps, sections: readonly Section[]): Pro
   }
 }
 
-function formatCall({ keys, hasher, idempotencyTtlMs }: SubmitDeps, sections: readonly Section[]) {
+interface EnqueueCall {
+  readonly scriptKeys: string[];
+  argsWith(deadlineMs: number): (string | number)[];
+}
+
+type EnqueueReply = readonly [string, ...(string | number)[]];
+
+/** Too late although little time has passed, it was Redis's clock that was not known well enough: then it is sent again, by the right one. */
+async function enqueueInTime(
+  { redis, redisNow, acceptWithinMs }: SubmitDeps,
+  { scriptKeys, argsWith }: EnqueueCall,
+): Promise<EnqueueReply> {
+  const run = async (deadlineMs: number) => {
+    const reply = (await enqueueScript.run(redis, scriptKeys, argsWith(deadlineMs))) as EnqueueReply;
+    if (reply[0] !== 'queued' && reply[0] !== 'late') throw unexpectedReply('enqueue', reply);
+    return reply;
+  };
+  const sentAt = performance.now();
+  let reply = await run(redisNow() + acceptWithinMs);
+  const leftMs = acceptWithinMs - (performance.now() - sentAt);
+  if (reply[0] === 'late' && leftMs > 0) reply = await run((reply[1] as number) + leftMs);
+  if (reply[0] === 'late') throw new AcceptedTooLate();
+  return reply;
+}
+
+function formatCall({ keys, hasher, idempotencyTtlMs }: SubmitDeps, sections: readonly Section[]): EnqueueCall {
   const scriptKeys: string[] = [];
   const operations: string[] = [];
   const queues: (string | number)[] = [];
@@ -226,7 +260,8 @@ function formatCall({ keys, hasher, idempotencyTtlMs }: SubmitDeps, sections: re
   }
   // Each text is followed by the separator, the last one too.
   operations.push('');
-  return { scriptKeys, args: [sections.length, idempotencyTtlMs, operations.join(textSeparator), ...queues] };
+  const text = operations.join(textSeparator);
+  return { scriptKeys, argsWith: (deadlineMs) => [sections.length, idempotencyTtlMs, Math.floor(deadlineMs), text, ...queues] };
 }
 
 function tell({ guard }: SubmitDeps, sections: readonly Section[], reply: readonly (string | number)[]): void {
