@@ -151,6 +151,27 @@ test.each(['salesforce', 'hubspot', 'outreach'])('%s takes each kind of operatio
   expect(await heldBy(`/${provider}`)).toContain(made.data.email);
 });
 
+test.each(['salesforce', 'hubspot', 'outreach'])(
+  'a create that %s carried out and its lost answer made a dead letter of is put back, and makes no second contact',
+  async (kind) => {
+    const { name: _, ...crm } = crms().find(({ name }) => name === kind) as Body;
+    const provider = `${kind}-once`;
+    await done('PUT', `/providers/${provider}`, { ...crm, kind, retry: { max_attempts: 1 } });
+    const { recordId, data } = someone();
+    const count = async () => (await heldBy(`/${kind}`)).split(`"${data.email}"`).length - 1;
+    await simulators.at(`/${kind}`).faults({ drop_rate: 1, operations: ['create'], times: 1 });
+    const lost = await sync({ operation: 'create', provider, record_id: recordId, data });
+    expect(lost, JSON.stringify(lost)).toMatchObject({ status: 'dead_lettered', error: { code: 'connection_lost' } });
+    const made = await count();
+    expect(made).toBeGreaterThan(0);
+
+    const { operation_id: again } = await done('POST', `/dlq/${lost.operation_id}/retry`);
+    const retried = await done('GET', `/sync/status/${again}?wait=25`);
+    expect(retried, JSON.stringify(retried)).toMatchObject({ status: 'succeeded', provider_record_id: expect.stringMatching(/^\w+$/) });
+    expect(await count()).toBe(made);
+  },
+);
+
 test('a tenant’s own account is called with its own token, all others with the provider’s', async () => {
   await done('PUT', '/providers/hubspot/tenants/acme', { auth_config: { type: 'bearer', token: 'pat-of-acme' } });
   const callers = new Map<string, string>();

@@ -4,6 +4,8 @@ import { useRedis } from '../../../test/support/use-redis.ts';
 import { type Change, formatOperationId, type Place, parseOperationId } from '../domain/operation.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import type { DeadLetterFilter, DeadLetterPage } from './dead-letters.ts';
+import { parseEntry, withDoubt } from './entry.ts';
+import type { DeadLetterContent, FinalSettlement } from './settle.ts';
 
 let redis: RedisClient;
 let benches = 0;
@@ -148,6 +150,26 @@ test('a retried letter is a new operation with the old timestamp, and the old on
   expect(entriesOf(claimed)).toMatchObject([{ rank: 2, header: '["p","r",77]', data: '{"a":1}' }]);
   expect(await q.inspect()).toMatchObject({ added: 2, final: 1, dead: 0 });
   expect(await redis.pttl(q.keys.results(0, 'crm', 1))).toBeGreaterThan(0);
+});
+
+test('a letter in doubt is shown as submitted, and hands its doubt on; one that says nothing of it has none', async () => {
+  const q = await bench();
+  const change = changeOf({ kind: 'create', recordId: 'r', entity: 'deal' });
+  const places = [await q.place(change), await q.place(change)];
+  const owner = await q.own('w');
+  const claim = async () => entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 10 }]))[0]);
+  const [inDoubt, plain] = (await claim()).map((entry) => deadOf(entry)) as [FinalSettlement, FinalSettlement];
+  const deadLetter = inDoubt.deadLetter as DeadLetterContent;
+  const finals = [{ ...inDoubt, deadLetter: { ...deadLetter, header: withDoubt(deadLetter.header, true) } }, plain];
+  await q.settler('w')([settlementOf(owner, { finals })]);
+  for (const place of places) {
+    expect((await q.deadLetters.get(place))?.operation).toEqual({ ...change, place });
+    await q.deadLetters.retry(place);
+  }
+  expect((await claim()).map(({ header, data }) => parseEntry(header, data))).toMatchObject([
+    { recordId: 'r', isInDoubt: true },
+    { recordId: 'r', isInDoubt: false },
+  ]);
 });
 
 test('a letter is retried or dropped once', async () => {

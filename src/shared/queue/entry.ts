@@ -15,7 +15,7 @@ import {
 const codes: Record<OperationKind, string> = { create: 'c', update: 'u', upsert: 'p', delete: 'd', read: 'r' };
 const kinds = new Map(Object.entries(codes).map(([kind, code]) => [code, kind as OperationKind]));
 
-type Header = readonly [code: string, recordId: string, timestampMs: number, entity?: string, source?: string];
+type Header = readonly [code: string, recordId: string, timestampMs: number, entity?: string, source?: string, isInDoubt?: 1];
 
 export function formatHeader(change: Change): string {
   const header: Header = [codes[change.kind], change.recordId, change.timestampMs];
@@ -27,9 +27,24 @@ export function formatHeader(change: Change): string {
   ]);
 }
 
+/**
+ * The header of a dead letter: whether an attempt may have been carried out that nobody knows the end of. What the letter is retried as is an entry
+ * with this header; a trial could not tell it, as those of entries that nobody has read are not looked at.
+ */
+export function withDoubt(header: string, isInDoubt: boolean): string {
+  const [code, recordId, timestampMs, entity = '', source = '', before] = JSON.parse(header) as Header;
+  if (isInDoubt === (before === 1)) return header;
+  return JSON.stringify([code, recordId, timestampMs, entity, source, ...(isInDoubt ? [1] : [])]);
+}
+
+export type ParsedEntry = Omit<Change, 'provider' | 'tenant'> & {
+  /** It is the retry of a dead letter that ended in doubt. */
+  readonly isInDoubt: boolean;
+};
+
 /** What an entry's own texts say; its queue and its id say the rest. Throws where the text is no header: a bug, or a foreign writer. */
-export function parseEntry(header: string, data: string): Omit<Change, 'provider' | 'tenant'> {
-  const [code, recordId, timestampMs, entity, source] = JSON.parse(header) as Header;
+export function parseEntry(header: string, data: string): ParsedEntry {
+  const [code, recordId, timestampMs, entity, source, isInDoubt] = JSON.parse(header) as Header;
   const kind = kinds.get(code);
   if (!kind) throw new Error('unknown operation code');
   return {
@@ -39,13 +54,15 @@ export function parseEntry(header: string, data: string): Omit<Change, 'provider
     timestampMs,
     source: source || defaultSource,
     dataJson: data === '' ? undefined : data,
+    isInDoubt: isInDoubt === 1,
   };
 }
 
 /** Throws where the header is none, with the entry's name. */
 export function parseOperation(place: Place, header: string, data: string): Operation {
   try {
-    return { ...parseEntry(header, data), ...parseQueueName(place.queue), place };
+    const { isInDoubt: _, ...change } = parseEntry(header, data);
+    return { ...change, ...parseQueueName(place.queue), place };
   } catch (cause) {
     throw new Error(`entry ${place.ms}-${place.rank} of ${place.queue}: ${(cause as Error).message}`, { cause });
   }

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { createQueueBench, entriesOf, finalOf, settlementOf } from '../../../test/support/queue.ts';
 import { useRedis } from '../../../test/support/use-redis.ts';
+import { type Place, parseOperationId } from '../domain/operation.ts';
 import type { ProviderError } from '../domain/provider-error.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import { group } from '../redis/keys.ts';
+import { parseEntry } from './entry.ts';
 
 let redis: RedisClient;
 let benches = 0;
@@ -39,6 +41,36 @@ test('with a worker that holds entries, they are given up in its name, and its l
   expect(await q.purge.deadLetterAll('crm', removed)).toBe(4);
   expect(await q.inspect()).toMatchObject({ pending: 0, added: 5, final: 5, dead: 4 });
   expect(await q.leases.renew(0, 'w', owner.epoch, 60_000)).toMatchObject({ status: 'renewed' });
+});
+
+test('what a worker held may have been called, and its letters say so; what nobody read was not', async () => {
+  const q = await bench();
+  // More than a page, so that entries are read long before they are given up.
+  const places = await q.placeMany(650, { kind: 'create' });
+  const owner = await q.own('w');
+  await q.reader('w').claim([{ ...owner, queue: 'crm', count: 300 }]);
+  await q.purge.deadLetterAll('crm', removed);
+  await Promise.all(places.map((place) => q.deadLetters.retry(place)));
+  const again = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 1_000 }]))[0]);
+  const recordsInDoubt = again
+    .map(({ header, data }) => parseEntry(header, data))
+    .flatMap((each) => (each.isInDoubt ? [each.recordId] : []));
+  expect(again).toHaveLength(650);
+  expect(recordsInDoubt.toSorted()).toEqual(Array.from({ length: 300 }, (_, i) => `r${i}`).toSorted());
+});
+
+test('a letter given up in doubt and put back is still in doubt when its provider goes', async () => {
+  const q = await bench();
+  const owner = await q.own('w');
+  const claim = async () => entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 10 }]))[0]);
+  let [place] = (await q.placeMany(1, { kind: 'create' })) as [Place];
+  await claim();
+  for (let round = 0; round < 2; round++) {
+    await q.purge.deadLetterAll('crm', removed);
+    const retried = await q.deadLetters.retry(place);
+    place = parseOperationId(retried.status === 'retried' ? retried.operationId : '') as Place;
+  }
+  expect((await claim()).map(({ header, data }) => parseEntry(header, data).isInDoubt)).toEqual([true]);
 });
 
 test('a shard without owner is free again afterwards', async () => {

@@ -10,7 +10,7 @@ import type { Keys } from '../redis/keys.ts';
 import { defineScript, unexpectedReply } from '../redis/script.ts';
 import { createBacklogReader } from './backlog.ts';
 import { createQueueReader } from './claim.ts';
-import { parseOperation } from './entry.ts';
+import { parseOperation, withDoubt } from './entry.ts';
 import forgetSource from './forget.lua';
 import { createLeases } from './leases.ts';
 import pageSource from './purge-page.lua';
@@ -50,12 +50,12 @@ export function createPurge(deps: PurgeDeps): Purge {
   /** How many operations of a page were given up; 'again' where the shard changed hands meanwhile; 'empty' when nothing is left. */
   const purgePage = async (shard: number, queue: string, error: ProviderError): Promise<number | 'again' | 'empty'> => {
     const as = await readLease(shard);
-    const reply = (await pageScript.run(redis, [keys.queue(shard, queue), keys.counters(shard, queue)], [as.owner, pageSize])) as string[];
+    const reply = (await pageScript.run(redis, [keys.queue(shard, queue), keys.counters(shard, queue)], [pageSize])) as Page;
     if (reply[0] !== 'page') throw unexpectedReply('purge-page', reply);
     const rows: Row[] = [];
-    for (let i = 2; i < reply.length; i += 4) rows.push(reply.slice(i, i + 4) as Row);
+    for (let i = 2; i < reply.length; i += 5) rows.push(reply.slice(i, i + 5) as Row);
     if (rows.length === 0) return 'empty';
-    const { settledBefore, open } = await splitFinal(shard, queue, rows, reply[1] as string);
+    const { settledBefore, open } = await splitFinal(shard, queue, rows, reply[1]);
     const finals = open.map((row) => giveUp(shard, queue, row, error, Math.round(deps.now())));
     const settle = createSettle({ redis, keys, workerId: as.owner, statusTtlMs });
     const [answer] = await settle([{ shard, queue, epoch: as.epoch, keep: 0, finals, retries: [], settledBefore }]);
@@ -120,9 +120,12 @@ export function createPurge(deps: PurgeDeps): Purge {
   };
 }
 
-type Row = [id: string, header: string, data: string, digest: string];
+type Page = [status: string, checkUpTo: string, ...rows: (string | number)[]];
+type Row = [id: string, header: string, data: string, digest: string, wasRead: 0 | 1];
 
-function giveUp(shard: number, queue: string, [id, header, data, digest]: Row, error: ProviderError, nowMs: number): FinalSettlement {
+/** What a worker has read it may have called; whatever became of that, nobody waits for it. */
+function giveUp(shard: number, queue: string, row: Row, error: ProviderError, nowMs: number): FinalSettlement {
+  const [id, header, data, digest, wasRead] = row;
   const entry = parseEntryId(id);
   const { kind, entity, recordId } = parseOperation({ shard, queue, ...entry }, header, data);
   return {
@@ -138,6 +141,12 @@ function giveUp(shard: number, queue: string, [id, header, data, digest]: Row, e
       attempts: 0,
       error: { code: error.code, message: error.message, retryable: true },
     },
-    deadLetter: { header, data, digest, attempts: 0, errorJson: JSON.stringify(error) },
+    deadLetter: {
+      header: wasRead === 1 ? withDoubt(header, true) : header,
+      data,
+      digest,
+      attempts: 0,
+      errorJson: JSON.stringify(error),
+    },
   };
 }

@@ -163,7 +163,8 @@ describe('refused for good', () => {
   );
 
   test('a single operation becomes a dead letter with all that a person needs', () => {
-    const member = anOperation(1, { header: 'the header', dataJson: '{"x":1}', attempts: 1 });
+    const header = '["u","a",1001,"deal","crm"]';
+    const member = anOperation(1, { header, dataJson: '{"x":1}', attempts: 1 });
     const refusal = error('invalid', { providerStatus: 422, answer: 'no such field' });
     const [final] = concludeFailed(group([member]), refusal, circumstances()).finals;
     expect(final?.outcome).toMatchObject({
@@ -172,13 +173,37 @@ describe('refused for good', () => {
       error: { code: 'invalid', retryable: false, providerStatus: 422 },
     });
     expect(final?.outcome.error).not.toHaveProperty('answer');
-    expect(final?.deadLetter).toMatchObject({ header: 'the header', data: '{"x":1}', digest: 'd', attempts: 2 });
+    expect(final?.deadLetter).toMatchObject({ header, data: '{"x":1}', digest: 'd', attempts: 2 });
     expect(JSON.parse(final?.deadLetter?.errorJson ?? '')).toEqual(refusal);
   });
 
   test('what the adapter would not even send costs no attempt', () => {
     const [final] = concludeFailed(group([anOperation(1)]), error('invalid'), circumstances({ wasCalled: false })).finals;
     expect(final?.outcome.attempts).toBe(0);
+  });
+});
+
+describe('a dead letter says whether an attempt may have been carried out', () => {
+  const plain = '["c","a",1001]';
+  const inDoubt = '["c","a",1001,"","",1]';
+  const headerOf = (part: Partial<Held>, refusal: ProviderError) =>
+    giveUp(anOperation(1, { header: plain, ...part }), 'd', refusal, 2_000).deadLetter?.header;
+
+  test('where it was in doubt, whatever the last refusal, unless that says otherwise', () => {
+    expect(headerOf({ isInDoubt: true }, error('invalid', { code: 'create_in_doubt' }))).toBe(inDoubt);
+    expect(headerOf({ isInDoubt: true }, error('transient'))).toBe(inDoubt);
+    expect(headerOf({ isInDoubt: true }, error('invalid', { isInDoubt: false }))).toBe(plain);
+  });
+
+  test('where the last attempt left it in doubt', () => {
+    expect(headerOf({}, error('ambiguous'))).toBe(inDoubt);
+    expect(headerOf({}, error('transient', { isInDoubt: true }))).toBe(inDoubt);
+    expect(headerOf({}, error('transient'))).toBe(plain);
+  });
+
+  test('of what was retried before, as it is now', () => {
+    expect(headerOf({ header: inDoubt, isInDoubt: true }, error('invalid'))).toBe(inDoubt);
+    expect(headerOf({ header: inDoubt }, error('invalid'))).toBe('["c","a",1001,"",""]');
   });
 });
 

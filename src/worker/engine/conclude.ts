@@ -4,6 +4,7 @@ import type { FinalStatus } from '../../shared/domain/operation.ts';
 import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { RecordState } from '../../shared/domain/record-state.ts';
 import { decide, isRetryable, type RetryLimits } from '../../shared/domain/settlement.ts';
+import { withDoubt } from '../../shared/queue/entry.ts';
 import type { ErrorView, Outcome } from '../../shared/queue/result.ts';
 import type { DeadLetterContent, FinalSettlement, RetrySettlement } from '../../shared/queue/settle.ts';
 import type { CallOutcome } from '../providers/provider.ts';
@@ -126,10 +127,11 @@ function unfold({ members, applied }: Group): Conclusion {
   };
 }
 
-/** Ends an operation as a dead letter. */
+/** Ends an operation as a dead letter, which keeps what is in doubt: retried, a create is to find out first what it may have made. */
 export function giveUp(held: Held, digest: string, error: ProviderError, nowMs: number): FinalSettlement {
+  const isInDoubt = error.isInDoubt ?? (held.isInDoubt || error.kind === 'ambiguous');
   const deadLetter: DeadLetterContent = {
-    header: held.header,
+    header: withDoubt(held.header, isInDoubt),
     data: held.dataJson ?? '',
     digest,
     attempts: held.attempts,

@@ -1,7 +1,7 @@
 /** Creates that may have been carried out, and end under another owner or another lease: on a real Redis, with a played provider. */
 import { describe, expect, test } from 'vitest';
-import { allAre, create, placeOf, update, viewOf } from '../../../test/support/bench-facts.ts';
-import { type Bench, crash, failed } from '../../../test/support/engine.ts';
+import { allAre, create, pending, placeOf, update, viewOf } from '../../../test/support/bench-facts.ts';
+import { type Bench, crash, failed, type WorkerOptions } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { createPlayedProvider, startWith } from '../../../test/support/played-provider.ts';
 import { providerConfig, retrying } from '../../../test/support/provider-config.ts';
@@ -9,6 +9,7 @@ import { useBenches } from '../../../test/support/use-benches.ts';
 import type { Place } from '../../shared/domain/operation.ts';
 import { createQueueReader } from '../../shared/queue/claim.ts';
 import { createLeases } from '../../shared/queue/leases.ts';
+import type { CallOutcome } from '../providers/provider.ts';
 
 const startBench = useBenches();
 let bench: Bench;
@@ -138,5 +139,102 @@ describe('a create that may have been carried out is repeated as the very same c
         [later, '{"b":2}'],
       ]);
     }
+  });
+});
+
+describe('a create that was given up in doubt and is put back is called as one in doubt', () => {
+  const once = { config: providerConfig({ retry: retrying({ maxAttempts: 1 }) }) };
+  const twice = { config: providerConfig({ retry: retrying({ maxAttempts: 2 }) }) };
+
+  /** Puts a dead letter back; the new operation's id. */
+  async function putBack(id: string): Promise<string> {
+    const retried = await bench.deadLetters.retry(placeOf(id));
+    return retried.status === 'retried' ? retried.operationId : retried.status;
+  }
+
+  /** Gives a create up after calls that end with these errors, and puts it back: what the call is like then. */
+  async function callAfter(errors: readonly CallOutcome[], options: Partial<WorkerOptions>) {
+    bench = await startBench();
+    const left = [...errors];
+    const provider = createPlayedProvider({ answers: () => left.shift() ?? { status: 'accepted' } });
+    startWith(bench, provider, options);
+    const id = await create(bench, 'r');
+    await allAre(bench, 'dead_lettered', [id]);
+    const again = await putBack(id);
+    await allAre(bench, 'succeeded', [again]);
+    return provider.operations.at(-1);
+  }
+
+  test.each([
+    ['its answer was lost', [failed('ambiguous')], once],
+    ['it could not be found out', [failed('ambiguous'), failed('invalid', { code: 'create_in_doubt' })], twice],
+    ['a later attempt got nowhere', [failed('ambiguous'), failed('transient', { isInDoubt: true })], twice],
+    ['a gateway answered in place of the provider', [failed('transient', { isInDoubt: true })], once],
+  ])('where %s', async (_, errors, options) => {
+    expect(await callAfter(errors, options)).toMatchObject({ kind: 'create', isInDoubt: true });
+  });
+
+  test.each([
+    ['the provider refused it', [failed('invalid')], once],
+    ['the provider did nothing', [failed('transient')], once],
+    ['the provider said in the end that it was not done', [failed('ambiguous'), failed('invalid', { isInDoubt: false })], twice],
+  ])('but not where %s', async (_, errors, options) => {
+    expect(await callAfter(errors, options)).toMatchObject({ kind: 'create', isInDoubt: false });
+  });
+
+  test('where its workers died', async () => {
+    bench = await startBench();
+    const hanging = createPlayedProvider({ holds: () => true });
+    const id = await create(bench, 'r');
+    for (const calls of [1, 2]) {
+      const worker = startWith(bench, hanging, once);
+      await hanging.calls(calls);
+      await crash(worker);
+    }
+    const provider = createPlayedProvider();
+    startWith(bench, provider, once);
+    await allAre(bench, 'dead_lettered', [id]);
+    expect((await viewOf(bench, id))?.error?.code).toBe('worker_lost');
+    await allAre(bench, 'succeeded', [await putBack(id)]);
+    expect(provider.operations).toMatchObject([{ kind: 'create', isInDoubt: true }]);
+  });
+
+  test('as often as it is given up and put back, and alone, though an update of the record waits behind it', async () => {
+    bench = await startBench();
+    const left = [failed('ambiguous'), failed('invalid', { code: 'create_in_doubt' })];
+    const provider = createPlayedProvider({ answers: () => left.shift() ?? { status: 'accepted' } });
+    const worker = startWith(bench, provider, once);
+    const id = await create(bench, 'r', { a: 1 });
+    await allAre(bench, 'dead_lettered', [id]);
+    const second = await putBack(id);
+    await allAre(bench, 'dead_lettered', [second]);
+    worker.configure('crm', { ...once.config, isPaused: true, version: 2 });
+    const third = await putBack(second);
+    const later = await update(bench, 'r', { b: 2 });
+    await pending(bench, 2);
+    worker.configure('crm', { ...once.config, version: 3 });
+    await allAre(bench, 'succeeded', [third, later]);
+    expect(provider.operations.map(({ isInDoubt, dataJson }) => [isInDoubt, dataJson])).toEqual([
+      [false, '{"a":1}'],
+      [true, '{"a":1}'],
+      [true, '{"a":1}'],
+      [false, '{"b":2}'],
+    ]);
+  });
+
+  test('by the next owner too, where the one that read it ended before the call', async () => {
+    bench = await startBench();
+    const provider = createPlayedProvider({ answers: () => failed('ambiguous') });
+    const former = startWith(bench, provider, { ...once, id: 'former' });
+    const id = await create(bench, 'r');
+    await allAre(bench, 'dead_lettered', [id]);
+    former.configure('crm', { ...once.config, isPaused: true, version: 2 });
+    const again = await putBack(id);
+    await pending(bench, 1);
+    await former.stop();
+    const next = createPlayedProvider();
+    startWith(bench, next, { ...once, id: 'next' });
+    await allAre(bench, 'succeeded', [again]);
+    expect(next.operations).toMatchObject([{ kind: 'create', isInDoubt: true }]);
   });
 });

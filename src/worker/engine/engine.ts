@@ -12,7 +12,6 @@ import { Accounts } from './accounts.ts';
 import { Claimer } from './claimer.ts';
 import type { EngineDeps } from './engine-deps.ts';
 import { Intake } from './intake.ts';
-import type { Held } from './lane.ts';
 import { LaneRunner } from './lane-runner.ts';
 import { Ledger } from './ledger.ts';
 import { Settler } from './settler.ts';
@@ -247,8 +246,8 @@ export class Engine {
 
   #forget(queue: QueueState, finals: readonly FinalSettlement[], settledBefore: number): void {
     for (const settlement of finals) {
-      const held = settlement.entry as Held;
-      if (queue.held.delete(held.rank)) this.#ledger.remove(held.bytes);
+      const bytes = queue.end(settlement.entry.rank);
+      if (bytes !== undefined) this.#ledger.remove(bytes);
       this.#deps.telemetry.final(queue, settlement);
     }
     if (finals.length + settledBefore > 0) this.#claimer.ask(queue);

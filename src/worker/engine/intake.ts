@@ -87,6 +87,7 @@ export class Intake {
       } while (after !== undefined);
       this.#goOn(queue.lanes.values().sort(byAge));
       queue.isTakingOver = false;
+      queue.doneReading();
       queue.hasUnread = true;
       this.#deps.claimer.ask(queue);
       this.#deps.runner.pump(queue.account);
@@ -104,10 +105,9 @@ export class Intake {
       const entries = isDoubtful ? await this.#skipFinal(queue, claimed.entries, claimed.checkUpTo) : claimed.entries;
       if (queue.isGone) return;
       this.#goOn(entries.map((entry) => this.#hold(queue, entry, undefined)));
-      if (isDoubtful) {
-        queue.isTakingOver = false;
-        this.#deps.claimer.ask(queue);
-      }
+      if (isDoubtful) queue.isTakingOver = false;
+      queue.doneReading();
+      if (isDoubtful) this.#deps.claimer.ask(queue);
       this.#deps.runner.pump(queue.account);
     } catch (error) {
       this.#reopenLater(queue, false, error);
@@ -125,12 +125,10 @@ export class Intake {
   async #skipFinal<T extends ClaimedEntry>(queue: QueueState, entries: readonly T[], upTo: number): Promise<readonly T[]> {
     const doubtful = entries.filter(({ rank }) => rank <= upTo).map(({ rank }) => rank);
     if (doubtful.length === 0) return entries;
-    // What is held now may have ended, and be forgotten, by the time the answer is here: it must not be taken for new then.
-    const isHere = new Set(doubtful.filter((rank) => queue.held.has(rank)));
     const final = await this.#deps.reader.findFinal(queue.shard.shard, queue.name, doubtful);
     const known = entries.filter(({ rank }) => final.has(rank));
     if (known.length > 0) this.#deps.settler.add(queue, { settledBefore: known });
-    return entries.filter(({ rank }) => !final.has(rank) && !isHere.has(rank));
+    return entries.filter(({ rank }) => !final.has(rank));
   }
 
   #goOn(lanes: Iterable<Lane | undefined>): void {
@@ -139,7 +137,7 @@ export class Intake {
 
   /** The entry's lane; undefined where it was here already or cannot be read. */
   #hold(queue: QueueState, entry: ClaimedEntry | TakenEntry, taken: Taken | undefined): Lane | undefined {
-    if (queue.held.has(entry.rank)) return undefined;
+    if (queue.hasSeen(entry.rank)) return undefined;
     const held = this.#parse(queue, entry);
     if (!held) return undefined;
     queue.held.set(entry.rank, held.bytes);
@@ -170,7 +168,7 @@ export class Intake {
 
   #parse(queue: QueueState, entry: ClaimedEntry): Held | undefined {
     try {
-      const { kind, entity, recordId, timestampMs, dataJson } = parseEntry(entry.header, entry.data);
+      const { kind, entity, recordId, timestampMs, dataJson, isInDoubt } = parseEntry(entry.header, entry.data);
       return {
         ms: entry.ms,
         rank: entry.rank,
@@ -186,7 +184,7 @@ export class Intake {
         dueAtMs: 0,
         isSuspect: false,
         isMarked: false,
-        isInDoubt: false,
+        isInDoubt,
         hasCrashed: false,
         hasTrial: false,
         faults: 0,
@@ -202,7 +200,8 @@ export class Intake {
 
 function remember(held: Held, lane: Lane, { trial, deliveries, hasOwnerDied }: Taken): void {
   held.isSuspect = deliveries > 1;
-  held.isInDoubt = (held.isSuspect && hasOwnerDied) || trial?.isInDoubt === true;
+  if (trial) held.isInDoubt = trial.isInDoubt === true;
+  if (held.isSuspect && hasOwnerDied) held.isInDoubt = true;
   if (!trial) return;
   held.hasTrial = true;
   held.hasCrashed = trial.startedIn !== 0 && hasOwnerDied;

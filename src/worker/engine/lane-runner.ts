@@ -70,10 +70,7 @@ export class LaneRunner {
       return this.fault(lane, error);
     }
     const head = lane.waiting[0];
-    if (!head) {
-      queue.lanes.delete(lane);
-      return;
-    }
+    if (!head) return queue.letGo(lane);
     const waitMs = this.#takeWait(head);
     if (waitMs > 0) return this.backOff(lane, waitMs);
     if (config && head.attempts >= config.retry.maxAttempts) return this.#endHead(lane, exhausted(head));
@@ -209,14 +206,19 @@ export class LaneRunner {
     else this.backOff(lane, Math.min(maxUnsentDelayMs, unsentDelayMs * 2 ** Math.min(lane.unsent - unsentAtOnce, 10)));
   }
 
-  /** We cut the call, for another lane of its batch: nobody is charged, but it may have been carried out. */
+  /** We cut the call, for another lane of its batch: nobody is charged, but it may have been carried out, which a next owner has to know, too. */
   #doubt(lane: Lane, length: number): void {
-    for (const held of lane.headGroup(length)) {
+    const members = lane.headGroup(length);
+    const sealedTo = sealOf(members);
+    const retries = members.map((held) => {
       held.isSuspect = true;
       held.isInDoubt = true;
       held.isMarked = false;
-    }
-    this.#deps.accounts.dispatcherOf(lane.queue.account).enter(lane, true);
+      held.hasTrial = true;
+      return { entry: held, trial: trialOf(held, { startedIn: 0, sealedTo }) };
+    });
+    lane.state = 'settling';
+    this.#deps.settler.add(lane.queue, { retries, whenWritten: () => this.#continue(lane) });
   }
 
   refuse(lane: Lane, length: number, error: ProviderError): void {
@@ -266,20 +268,8 @@ export class LaneRunner {
   async mark(lane: Lane, length: number): Promise<void> {
     const { queue } = lane;
     const members = lane.waiting.slice(0, length);
-    const sealedTo = length > 1 && (members[0] as Held).kind === 'create' ? (members.at(-1) as Held).rank : 0;
-    const trials = new Map(
-      members.map((held) => [
-        `${held.ms}-${held.rank}`,
-        {
-          attempts: held.attempts,
-          dueAtMs: 0,
-          error: held.lastError,
-          startedIn: queue.shard.epoch,
-          sealedTo,
-          isInDoubt: held.isInDoubt,
-        } satisfies Trial,
-      ]),
-    );
+    const sealedTo = sealOf(members);
+    const trials = new Map(members.map((held) => [`${held.ms}-${held.rank}`, trialOf(held, { startedIn: queue.shard.epoch, sealedTo })]));
     try {
       const isOwner = await this.#deps.reader.mark(queue.shard, queue.name, trials);
       if (queue.isGone) return;
@@ -302,6 +292,16 @@ export class LaneRunner {
     const mode: ConflictMode = config?.conflict ?? (lane.applied?.fields ? 'field' : 'record');
     return { mode, retry: config?.retry ?? patientRetry, nowMs: this.#deps.redisNow(), wasCalled: true, random: this.#deps.random };
   }
+}
+
+/** Rank of the last of a group that is repeated exactly as it was attempted, 0 for others: one that begins with a create. */
+function sealOf(members: readonly Held[]): number {
+  return members.length > 1 && (members[0] as Held).kind === 'create' ? (members.at(-1) as Held).rank : 0;
+}
+
+/** What is written of an operation that is about to be called, or that nobody knows the end of. */
+function trialOf({ attempts, lastError, isInDoubt }: Held, { startedIn, sealedTo }: Pick<Trial, 'startedIn' | 'sealedTo'>): Trial {
+  return { attempts, dueAtMs: 0, error: lastError, startedIn, sealedTo, isInDoubt };
 }
 
 /** What a dead letter says of an operation whose attempts were used up before this owner called it. */

@@ -99,7 +99,7 @@ export class Lane {
     if (this.waiting.length === 1 || head.rank <= this.unfoldTo) return 1;
     if (head.rank <= this.sealedTo) return this.#countUpTo(this.sealedTo);
     // A create that may have been carried out is repeated as it was.
-    if (head.kind === 'create' && (head.attempts > 0 || head.isSuspect)) return 1;
+    if (head.kind === 'create' && (head.attempts > 0 || head.isSuspect || head.isInDoubt)) return 1;
     // Field mode: what is left of an overtaken change goes alone.
     if (mode === 'field' && this.applied && isOlder(head.stamp, this.applied.stamp)) return 1;
     const length = foldLength(this.waiting, isCoalescing);

@@ -1,5 +1,6 @@
 /** What a worker holds of the shards it owns: plain state, changed by the engine's parts. */
 import { formatIdIn, idSuffix, parseQueueName } from '../../shared/domain/operation.ts';
+import type { Lane } from './lane.ts';
 import { LaneTable } from './lane-table.ts';
 
 export class ShardState {
@@ -54,6 +55,9 @@ export class QueueState {
   isClaiming = false;
   /** Entries that are pending and not here come first: nothing is claimed before. */
   isTakingOver = true;
+  /** Lanes that ran empty while entries were being read, and ranks that ended while they were taken over. */
+  #emptied: Lane[] = [];
+  readonly #ended = new Set<number>();
   /** Its provider was deleted: nothing of it is called. It keeps its name until its calls in flight have ended. */
   isDropped = false;
   /** Mean size of the last entries, bytes: turns the bound on history's bytes into one on entries. */
@@ -76,6 +80,37 @@ export class QueueState {
   /** Calls may start. */
   get isOpen(): boolean {
     return this.shard.isOpen && !this.isDropped;
+  }
+
+  /** Entries are on their way here: what comes with them of their records may be older than what is known here. */
+  get #isReading(): boolean {
+    return this.isClaiming || this.isTakingOver;
+  }
+
+  /** An empty lane goes; while entries are being read it stays, for what it knows of its record. */
+  letGo(lane: Lane): void {
+    if (this.#isReading) this.#emptied.push(lane);
+    else this.lanes.delete(lane);
+  }
+
+  /** An entry is final. Returns its size, bytes; undefined where it was not here. */
+  end(rank: number): number | undefined {
+    const bytes = this.held.get(rank);
+    if (this.held.delete(rank) && this.isTakingOver) this.#ended.add(rank);
+    return bytes;
+  }
+
+  /** Whether the entry was here already: what is taken over may have been read before it ended. */
+  hasSeen(rank: number): boolean {
+    return this.held.has(rank) || this.#ended.has(rank);
+  }
+
+  /** Entries have come, and are in their lanes. */
+  doneReading(): void {
+    if (this.#isReading) return;
+    this.#ended.clear();
+    for (const lane of this.#emptied) if (lane.state === 'idle' && lane.waiting.length === 0) this.lanes.delete(lane);
+    this.#emptied = [];
   }
 
   /** Nothing of it is called any more, whatever happens. */
