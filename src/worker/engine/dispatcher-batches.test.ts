@@ -72,6 +72,18 @@ describe('batches', () => {
     expect(sent.map(({ calls }) => calls.length)).toEqual([4, 1, 1]);
   });
 
+  test('what turns out to be all there is to read waits no longer than any batch', async () => {
+    let isReading = true;
+    const { dispatcher, sent } = startDispatcher({ adapter: bulk, isReading: () => isReading });
+    await enterAll(dispatcher, lanesOf(1));
+    isReading = false;
+    await enterAll(dispatcher, lanesOf(1, aQueue('crm', aShard({ shard: 1 }))));
+    await vi.advanceTimersByTimeAsync(19);
+    expect(sent).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(sent.map(({ calls }) => calls.length)).toEqual([2]);
+  });
+
   test('with a part of the shards, that part of a backlog is enough', async () => {
     const { dispatcher, sent } = startDispatcher({ adapter: { ...bulk, bulk: { ...bulk.bulk, minRecords: 8 } }, shareOfShards: () => 0.5 });
     await enterAll(dispatcher, lanesOf(4));

@@ -30,6 +30,8 @@ export class Dispatcher {
   #config: ProviderConfig | undefined;
   readonly #adapters: Adapters;
   #batchTimer: NodeJS.Timeout | undefined;
+  /** When the timer's pump is due. */
+  #batchDueAt = Number.POSITIVE_INFINITY;
   #isPumping = false;
   #isClosed = false;
   /** Calls whose lanes are being written down: each has a permit and a slot, so that no more are written down than can be called. */
@@ -159,14 +161,22 @@ export class Dispatcher {
   /** There is something to call, and its batch need not wait for company. */
   #isCallable(): boolean {
     if (!this.#config || this.#config.isPaused || !this.#adapters.present) return false;
-    const waitMs = this.#waiting.callableInMs(this.#adapters.present.adapter);
-    if (waitMs === undefined) return false;
+    const callableAt = this.#waiting.callableAt(this.#adapters.present.adapter);
+    if (callableAt === undefined) return false;
+    const waitMs = callableAt - this.#deps.now();
     if (waitMs <= 0) return true;
-    this.#batchTimer ??= setTimeout(() => {
-      this.#batchTimer = undefined;
+    // A batch that was to wait for what is being read need not any more when it has been read.
+    if (callableAt < this.#batchDueAt) this.#pumpAt(callableAt, waitMs);
+    return false;
+  }
+
+  #pumpAt(at: number, waitMs: number): void {
+    clearTimeout(this.#batchTimer);
+    this.#batchDueAt = at;
+    this.#batchTimer = setTimeout(() => {
+      this.#batchDueAt = Number.POSITIVE_INFINITY;
       this.pump();
     }, Math.ceil(waitMs));
-    return false;
   }
 
   /** Fills one call and sends it. False when no lane was left that can be called. */

@@ -117,15 +117,15 @@ export class WaitingLanes {
     return this.#halves.length + Math.ceil(this.#ready.size / maxBatch);
   }
 
-  /** When there is a call to make that need not wait for company: not after now for at once; undefined where nothing waits. */
-  callableInMs(adapter: ProviderAdapter): number | undefined {
+  /** From when on there is a call to make that need not wait for company: 0 for at once; undefined where nothing waits. */
+  callableAt(adapter: ProviderAdapter): number | undefined {
     if (this.#halves.length > 0) return 0;
     if (this.#ready.size === 0) return undefined;
     const { maxBatch, batchWaitMs, bulk } = adapter;
     // Where there is a bulk call, a full batch waits, too: it may be the beginning of a backlog that is just being read.
     if (maxBatch === 1 || (this.#ready.size >= maxBatch && !this.isGathering(adapter))) return 0;
     const patienceMs = bulk && this.#deps.isReading() ? Math.max(batchWaitMs, gatherMs) : batchWaitMs;
-    return this.#ready.oldestReadyAt + patienceMs - this.#deps.now();
+    return this.#ready.oldestReadyAt + patienceMs;
   }
 
   /** What the next call carries, and what was to be written down before it can be called. */
