@@ -40,7 +40,7 @@ import { createIngest, type Ingest, type IngestDeps, type KnownProviders } from 
 import { createListener } from './listener.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { ProblemError } from './problem.ts';
-import { createStartBody } from './read-json.ts';
+import { createStartBody, maxArrayBodyBytes } from './read-json.ts';
 import { createRedisClock, type RedisClock } from './redis-clock.ts';
 import { createRequestIds } from './request-id.ts';
 import { createRequestLimit } from './request-limit.ts';
@@ -99,7 +99,7 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
       takeRequest: createRequestLimit({ redis, keyPrefix: keys.requestLimit, requestsPerSecond: settings.requestsPerSecond }),
     }),
     judgeFault: createJudgeFault({ logger, metrics, now }),
-    startBody: createStartBody(maxHeldBodyBytes),
+    startBody: createStartBody({ maxArrayBytes: maxArrayBodyBytes, maxHeldBytes: maxHeldBodyBytes }),
     requestId: createRequestIds(processId),
     countRequest: createCountRequest(metrics),
     now,

@@ -4,7 +4,7 @@
  * An operation is refused as a whole, before anything of it is enqueued, where no route chooses, a route names a provider that is not
  * registered, or a provider's backlog is full. What remains: between this look at the backlogs and the queue's own, another process may
  * take the last place; then some children are queued and others not, and the answer (ingest.ts) is `backlog_full` and says so. A repetition
- * with the same idempotency key adds what is missing.
+ * with the same idempotency key adds what is missing, and remembers what the first request may not have come to remember.
  *
  * Three steps for a request, however many operations: read what is known of the records and keys; choose, in the request's order, later
  * operations on a record knowing what earlier ones chose; write what is new. Records whose providers are known already write nothing.
@@ -111,9 +111,12 @@ async function chooseAll(deps: AutoRoutingDeps, items: readonly Item[], held: st
   const earlier = new Map<string, readonly string[]>();
   const choices: Chosen[] = [];
   for (const item of items) {
-    const name = recordName(item.operation.change);
-    const choice = await choose(deps, { ...item, known: joinProviders([item.known, earlier.get(name) ?? []]) }, held);
-    if (choice.status === 'chosen') earlier.set(name, joinProviders([earlier.get(name) ?? [], choice.news]));
+    const { change } = item.operation;
+    const choice = await choose(deps, { ...item, known: joinProviders([item.known, earlier.get(recordName(change)) ?? []]) }, held);
+    if (choice.status === 'chosen') {
+      const name = recordName({ ...change, recordId: choice.recordId });
+      earlier.set(name, joinProviders([earlier.get(name) ?? [], choice.news]));
+    }
     choices.push(choice);
   }
   return choices;
@@ -132,16 +135,21 @@ async function choose(deps: AutoRoutingDeps, item: Item, held: string[]): Promis
   const full = await enterAll(deps, providers, held);
   if (full !== undefined)
     return refused(problem('backlog_full', { detail: `${full} has too many operations waiting; nothing was accepted` }));
-  const news = asksFilters(change) ? providers.filter((name) => !item.known.includes(name)) : [];
-  return { status: 'chosen', recordId: change.recordId, providers, news };
+  return chosen(item, change.recordId, providers);
 }
 
 /** The first answer again: however full the queues are, and whatever routes say by now. */
-function repeat({ providers }: AutoRoutingDeps, { fingerprint }: Item, first: FirstUse): Chosen {
-  if (first.fingerprint !== fingerprint) return refused(problem('idempotency_mismatch'));
+function repeat({ providers }: AutoRoutingDeps, item: Item, first: FirstUse): Chosen {
+  if (first.fingerprint !== item.fingerprint) return refused(problem('idempotency_mismatch'));
   const removed = first.providers.find((name) => !providers.has(name));
   if (removed !== undefined) return refused(unregistered(removed));
-  return { status: 'chosen', recordId: first.recordId, providers: first.providers, news: [] };
+  return chosen(item, first.recordId, first.providers);
+}
+
+/** What was only asked for or removed is no news: see asksFilters. */
+function chosen({ operation, known }: Item, recordId: string, providers: readonly string[]): Chosen {
+  const news = asksFilters(operation.change) ? providers.filter((name) => !known.includes(name)) : [];
+  return { status: 'chosen', recordId, providers, news };
 }
 
 /** Takes a place at each provider; gives all back, and names the full one, where one has none. */
@@ -172,7 +180,7 @@ async function remember({ remembered }: AutoRoutingDeps, items: readonly Item[],
   const news = items.flatMap(({ operation }, index) => {
     const choice = choices[index] as Chosen;
     if (choice.status === 'refused' || choice.news.length === 0) return [];
-    return [{ record: operation.change, providers: choice.news }];
+    return [{ record: { ...operation.change, recordId: choice.recordId }, providers: choice.news }];
   });
   if (news.length > 0) await remembered.add(news);
 }

@@ -12,7 +12,7 @@ import type { Admission, Admit } from './door.ts';
 import type { JudgeFault } from './fault.ts';
 import { type Ingest, problemReply, type Reply } from './ingest.ts';
 import { type Problem, problem, problemResponse } from './problem.ts';
-import { type BodyCollector, lengthProblem, mediaTypeProblem, type StartBody } from './read-json.ts';
+import { type BodyCollector, mediaTypeProblem, type StartBody } from './read-json.ts';
 
 export interface ListenerDeps {
   readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
@@ -57,7 +57,7 @@ function answerSync(deps: ListenerDeps, incoming: IncomingMessage, outgoing: Ser
 
   const enter = (admission: Admission) => {
     if (admission.status === 'refused') return send(problemReply(admission.problem));
-    const early = mediaTypeProblem(headers['content-type'], headers['content-encoding']) ?? lengthProblem(headers['content-length']);
+    const early = mediaTypeProblem(headers['content-type'], headers['content-encoding']) ?? collector.announce(headers['content-length']);
     if (early) return send(problemReply(early));
     const idempotencyKey = header(headers['idempotency-key']);
     collect(incoming, collector, (body) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createStartBody, lengthProblem, maxArrayBodyBytes, maxBodyBytes, mediaTypeProblem, parseBody } from './read-json.ts';
+import { createStartBody, maxArrayBodyBytes, maxBodyBytes, mediaTypeProblem, parseBody } from './read-json.ts';
 
 describe('mediaTypeProblem', () => {
   it.each([
@@ -26,7 +26,10 @@ describe('mediaTypeProblem', () => {
 });
 
 describe('createStartBody', () => {
-  const startBody = createStartBody(Number.POSITIVE_INFINITY);
+  const startBody = createStartBody({ maxArrayBytes: maxArrayBodyBytes, maxHeldBytes: Number.POSITIVE_INFINITY });
+  const startObject = createStartBody({ maxArrayBytes: maxBodyBytes, maxHeldBytes: Number.POSITIVE_INFINITY });
+  const sized = (first: string, size: number, start = startBody) =>
+    start().add(Buffer.concat([Buffer.from(first), Buffer.alloc(size - first.length, 0x20)]))?.code;
 
   it('puts the chunks of a body together', () => {
     const body = startBody();
@@ -35,8 +38,6 @@ describe('createStartBody', () => {
   });
 
   it('allows 1 MiB, and 8 MiB where the first character is a bracket', () => {
-    const sized = (first: string, size: number) =>
-      startBody().add(Buffer.concat([Buffer.from(first), Buffer.alloc(size - first.length, 0x20)]))?.code;
     expect(sized('{', maxBodyBytes)).toBeUndefined();
     expect(sized('{', maxBodyBytes + 1)).toBe('too_large');
     expect(sized(' \n[', maxArrayBodyBytes)).toBeUndefined();
@@ -44,14 +45,26 @@ describe('createStartBody', () => {
     expect(sized(' ', maxBodyBytes + 1)).toBe('too_large');
   });
 
-  it('refuses by the announced length what no array may have', () => {
-    expect(lengthProblem(String(maxArrayBodyBytes + 1))).toMatchObject({ status: 413 });
-    expect(lengthProblem(String(maxArrayBodyBytes))).toBeUndefined();
-    expect(lengthProblem(undefined)).toBeUndefined();
+  it('allows 1 MiB, whatever it begins with, where no array is meant', () => {
+    for (const first of ['{', '[', ' \n[']) {
+      expect(sized(first, maxBodyBytes, startObject)).toBeUndefined();
+      expect(sized(first, maxBodyBytes + 1, startObject)).toBe('too_large');
+    }
+  });
+
+  it('refuses by the announced length what no body may have', () => {
+    for (const [start, most] of [
+      [startBody, maxArrayBodyBytes],
+      [startObject, maxBodyBytes],
+    ] as const) {
+      expect(start().announce(String(most + 1))).toMatchObject({ status: 413 });
+      expect(start().announce(String(most))).toBeUndefined();
+      expect(start().announce(undefined)).toBeUndefined();
+    }
   });
 
   it('bounds what all bodies hold together, until they are released', () => {
-    const bounded = createStartBody(10);
+    const bounded = createStartBody({ maxArrayBytes: maxArrayBodyBytes, maxHeldBytes: 10 });
     const first = bounded();
     expect(first.add(Buffer.from('{"abc":1'))).toBeUndefined();
     expect(bounded().add(Buffer.from('{"abc":1'))).toMatchObject({ status: 503, code: 'unavailable' });

@@ -1,11 +1,13 @@
 /**
- * Bodies: read once, bounded while they arrive, and parsed. A body that begins with `[` may be larger than another; its first byte decides.
+ * Bodies: read once, bounded while they arrive, and parsed. Where arrays are taken, a body that begins with `[` may be larger than another; its
+ * first byte decides.
  * What is over the bound is not kept, and the caller hears of it before it has sent the rest.
  */
 import { isUtf8 } from 'node:buffer';
 import { type Problem, problem } from './problem.ts';
 
 export const maxBodyBytes = 1_048_576;
+/** Of an array of operations. */
 export const maxArrayBodyBytes = 8_388_608;
 
 const openBracket = 0x5b;
@@ -23,17 +25,10 @@ export function mediaTypeProblem(contentType: string | undefined, contentEncodin
   return isReadable ? undefined : problem('unsupported_media_type');
 }
 
-/** Undefined where the announced length may be all right; the first byte then decides. */
-export function lengthProblem(contentLength: string | undefined): Problem | undefined {
-  return contentLength !== undefined && Number(contentLength) > maxArrayBodyBytes ? bodyTooLarge() : undefined;
-}
-
-function bodyTooLarge(): Problem {
-  return problem('too_large', { detail: `at most ${maxBodyBytes} bytes, or ${maxArrayBodyBytes} for an array` });
-}
-
 /** Collects the chunks of one body. */
 export interface BodyCollector {
+  /** Undefined where the length that a header announces may be all right; the first byte then decides. */
+  announce(contentLength: string | undefined): Problem | undefined;
   /** Why the body is refused, as soon as that is known. */
   add(chunk: Uint8Array): Problem | undefined;
   /** The whole body. */
@@ -45,17 +40,26 @@ export interface BodyCollector {
 /** Begins with a body. */
 export type StartBody = () => BodyCollector;
 
-/** All bodies begun with one of these may hold `maxHeldBytes` together: many large ones at once must not use up the memory. */
-export function createStartBody(maxHeldBytes: number): StartBody {
+export interface BodyBounds {
+  /** Of a body that begins with `[`; others have `maxBodyBytes`. */
+  readonly maxArrayBytes: number;
+  /** Of all bodies begun with one `StartBody`: many large ones at once must not use up the memory. */
+  readonly maxHeldBytes: number;
+}
+
+export function createStartBody({ maxArrayBytes, maxHeldBytes }: BodyBounds): StartBody {
+  const forArrays = maxArrayBytes === maxBodyBytes ? '' : `, or ${maxArrayBytes} for an array`;
+  const tooLarge = () => problem('too_large', { detail: `at most ${maxBodyBytes} bytes${forArrays}` });
   let held = 0;
   return () => {
     let chunks: Uint8Array[] = [];
     let size = 0;
     let limit: number | undefined;
     return {
+      announce: (contentLength) => (contentLength !== undefined && Number(contentLength) > maxArrayBytes ? tooLarge() : undefined),
       add(chunk) {
-        limit ??= limitOf(chunk);
-        if (size + chunk.length > (limit ?? maxBodyBytes)) return bodyTooLarge();
+        limit ??= limitOf(chunk, maxArrayBytes);
+        if (size + chunk.length > (limit ?? maxBodyBytes)) return tooLarge();
         if (held + chunk.length > maxHeldBytes) return problem('unavailable', { detail: 'too many large bodies at once' });
         size += chunk.length;
         held += chunk.length;
@@ -73,10 +77,10 @@ export function createStartBody(maxHeldBytes: number): StartBody {
 }
 
 /** Undefined while there is nothing but white space. */
-function limitOf(chunk: Uint8Array): number | undefined {
+function limitOf(chunk: Uint8Array, maxArrayBytes: number): number | undefined {
   for (const byte of chunk) {
     if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) continue;
-    return byte === openBracket ? maxArrayBodyBytes : maxBodyBytes;
+    return byte === openBracket ? maxArrayBytes : maxBodyBytes;
   }
   return undefined;
 }
@@ -108,7 +112,7 @@ export async function readBytes(
   { contentType, contentEncoding, contentLength, body }: BodyRequest,
   collector: BodyCollector,
 ): Promise<ReadBody> {
-  const early = mediaTypeProblem(contentType, contentEncoding) ?? lengthProblem(contentLength);
+  const early = mediaTypeProblem(contentType, contentEncoding) ?? collector.announce(contentLength);
   if (early) return { status: 'refused', problem: early };
   const reader = body()?.getReader();
   for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {

@@ -145,7 +145,8 @@ export async function readBodyBytes(c: ApiContext, collector: BodyCollector): Pr
 
 /** A body that is a JSON object. Throws `ProblemError` where it is not. */
 export async function readObjectBody(c: ApiContext): Promise<Fields> {
-  const parsed = parseBody(await readBodyBytes(c, createStartBody(maxBodyBytes)()));
+  const startBody = createStartBody({ maxArrayBytes: maxBodyBytes, maxHeldBytes: maxBodyBytes });
+  const parsed = parseBody(await readBodyBytes(c, startBody()));
   if (parsed.status === 'refused') throw new ProblemError(parsed.problem.code, parsed.problem);
   if (!isObject(parsed.value)) throw invalid([{ path: '', message: 'expected an object' }]);
   return parsed.value;

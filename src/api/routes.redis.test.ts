@@ -27,6 +27,29 @@ describe('what is not a route', () => {
   });
 });
 
+describe('a body of more than 1 MiB', () => {
+  it('is refused by every route, whatever it begins with; only arrays of operations may have more', async () => {
+    const { body: document } = await api.ask('GET', '/openapi.json');
+    const routes = Object.entries(document.paths as Record<string, Record<string, Operation>>).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, { requestBody }]) =>
+        requestBody && path !== '/sync' ? [[method.toUpperCase(), path]] : [],
+      ),
+    ) as [string, string][];
+    expect(routes).toContainEqual(['POST', '/routes/try']);
+    for (const [method, path] of routes) {
+      for (const text of [`{${' '.repeat(1_048_576)}}`, `[${' '.repeat(1_048_576)}]`, `[${' '.repeat(8_388_608)}]`]) {
+        const answer = await api.ask(method, path.replaceAll(/\{\w+\}/g, 'x'), text);
+        expect(answer, `${method} ${path} ${text[0]}`).toMatchObject({
+          status: 413,
+          body: { code: 'too_large', detail: 'at most 1048576 bytes' },
+        });
+      }
+    }
+    const operations = Array.from({ length: 30 }, () => ({ ...good, provider: 'nobody', data: { a: 'x'.repeat(60_000) } }));
+    expect(await api.ask('POST', '/sync', operations)).toMatchObject({ status: 422, body: { accepted: 0, rejected: 30 } });
+  });
+});
+
 describe('operating', () => {
   it('shows every shard and the metrics of process and fleet', async () => {
     const { body } = await api.ask('GET', '/fleet');

@@ -183,6 +183,29 @@ describe('an idempotency key', () => {
     expect((await send(operation)).status).toBe(202);
   });
 
+  it.each(['given', 'made here'])('remembers what it chose, where it was cut off before that, for a record id that was %s', async (id) => {
+    await addRoutes(leads, customers);
+    const { record_id: given, ...rest } = auto('lead', { operation: 'create', idempotency_key: newRecord() });
+    const create = id === 'given' ? { ...rest, record_id: given } : rest;
+    const { record_id } = (await send(create)).body;
+    const { keys, redis } = routed.bench;
+    await redis.del(...(await redis.keys(`${keys.prefix}*:routed`)));
+    const update = { operation: 'update', provider: 'auto', record_id, data: { title: 'x' } };
+    expect((await send(update)).body.code).toBe('no_route');
+    await send(create);
+    expect(providersOf((await send(update)).body)).toEqual(['crm']);
+  });
+
+  it('remembers nothing of reads and deletions that are repeated', async () => {
+    await addRoutes(leads);
+    for (const operation of ['read', 'delete']) {
+      const asking = { operation, provider: 'auto', record_id: newRecord(), idempotency_key: newRecord() };
+      for (let time = 0; time < 2; time += 1) expect(providersOf((await send(asking)).body)).toEqual(['crm']);
+      const update = { operation: 'update', provider: 'auto', record_id: asking.record_id, data: {} };
+      expect((await send(update)).body.code).toBe('no_route');
+    }
+  });
+
   it('adds what is missing of an operation that was cut off', async () => {
     await addRoutes({ name: 'all', providers: ['crm', 'erp'] });
     const operation = auto('x', { idempotency_key: newRecord() });
