@@ -163,6 +163,13 @@ function cpuMicros(work: () => void): number {
   return Math.min(...runs);
 }
 
+/** Plain work of 4 ms where the worst filters take 2: on a slow machine, or a busy one, both take longer. */
+function referenceWork(): void {
+  let hash = 0;
+  for (let at = 0; at < 1_000_000; at += 1) hash = (hash * 31 + at) % 1_000_003;
+  expect(hash).toBeGreaterThanOrEqual(0);
+}
+
 describe('the worst filters that are accepted', () => {
   const list = (item: (at: number) => unknown) => Array.from({ length: maxItems }, (_, at) => item(at));
   const a = 'a'.repeat(maxChars);
@@ -185,8 +192,8 @@ describe('the worst filters that are accepted', () => {
   ])('take a few milliseconds: %s', (_, text, data) => {
     const rule = ruleOf(text);
     const facts = createFacts(subject, data);
-    // A few milliseconds, and room for a slow machine; unbounded, each of these takes from tenths of a second to minutes.
-    expect(cpuMicros(() => rule.evaluate(facts))).toBeLessThan(25_000);
+    // Unbounded, each of these takes from tenths of a second to minutes.
+    expect(cpuMicros(() => rule.evaluate(facts))).toBeLessThan(5 * cpuMicros(referenceWork));
   });
 
   it('are compiled in milliseconds, and never throw', () => {
