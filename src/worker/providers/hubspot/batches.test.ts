@@ -222,6 +222,16 @@ describe('a batch that is refused whole', () => {
   });
 });
 
+it('creates answered with a pause by a gateway that had passed them on are in doubt, and the pause holds', async () => {
+  const { outcomes } = await carryOut(open(), creates(2), [answered(504, '<html>', { retryAfterMs: 3_000 })]);
+  const paused = { error: { kind: 'rate_limited', retryAfterMs: 3_000, isInDoubt: true } };
+  expect(outcomes).toMatchObject([paused, paused]);
+  const alone = await carryOut(open(), creates(1), [answered(502, '<html>', { retryAfterMs: 3_000 })]);
+  expect(alone.outcomes).toMatchObject([paused]);
+  const throttled = await carryOut(open(), creates(2), [answered(429, {}, { retryAfterMs: 3_000 })]);
+  for (const outcome of throttled.outcomes) expect(outcome).not.toHaveProperty('error.isInDoubt');
+});
+
 describe('creates in doubt', () => {
   it('look together; what is found is linked, what is missing is made', async () => {
     const calls = creates(4, { isInDoubt: true });

@@ -102,12 +102,13 @@ async function sendGroup(group: readonly Pending[], exchange: Exchange, rules: C
   }
   if (reply.code >= 200 && reply.code < 300) return { status: 'answered', results: readResults(group, reply, rules) };
   const refused = readRefusal(reply, exchange.nowMs());
-  const { kind, message } = refused.error;
-  if (kind === 'rate_limited' || kind === 'auth')
-    return { status: 'stopped', outcome: { status: 'failed', error: refused.error }, reason: message };
-  if (group.length > 1 && kind !== 'transient') return { status: 'refused_whole', error: refused.error };
+  // Before all else: a gateway that says when to come again has passed the request on no less.
   const isInDoubt = step.way === 'create' && mayHaveBeenCarriedOut(reply.code);
   const result: Refused = isInDoubt ? { ...refused, error: { ...refused.error, isInDoubt } } : refused;
+  const { kind, message } = refused.error;
+  if (kind === 'rate_limited' || kind === 'auth')
+    return { status: 'stopped', outcome: { status: 'failed', error: result.error }, reason: message };
+  if (group.length > 1 && kind !== 'transient') return { status: 'refused_whole', error: refused.error };
   return { status: 'answered', results: group.map(() => result) };
 }
 

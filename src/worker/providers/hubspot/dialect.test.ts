@@ -144,6 +144,40 @@ describe('a create in doubt', () => {
   });
 });
 
+describe('a create in doubt that meets a record which came meanwhile', () => {
+  const call = dialectCall({ data: ada, isInDoubt: true });
+  const madeAt = (ms: number, properties = {}) => answered(200, record('77', { createdAt: new Date(ms).toISOString(), properties }));
+  const [own, older] = [madeAt(acceptedAtMs + 1_000), madeAt(acceptedAtMs - 3_600_000)];
+  const report = { on_duplicate: 'report' };
+
+  it('is linked to it where it made it itself, though others’ records are only reported', async () => {
+    const { outcome, requests } = await carryOutOne(open(report), call, [missing, taken, own, answered(200, record('77'))]);
+    expect(outcome).toEqual({ status: 'accepted', providerStatus: 200, providerRecordId: '77' });
+    expect(requests.map(({ method, path }) => [method, path.split('?')[0]])).toEqual([
+      ['GET', `${contacts}/ada%40x.test`],
+      ['POST', contacts],
+      ['GET', `${contacts}/77`],
+      ['PATCH', `${contacts}/77`],
+    ]);
+  });
+
+  it('reports what was there before', async () => {
+    const { outcome } = await carryOutOne(open(report), call, [missing, taken, older]);
+    expect(outcome).toMatchObject({ error: { kind: 'conflict', code: 'duplicate_record', message: expect.stringContaining('77') } });
+  });
+
+  it('goes by our record id where that is kept', async () => {
+    const dialect = open({ ...report, record_id_property: 'sluice_id' });
+    const [marked, unmarked] = [madeAt(acceptedAtMs + 1_000, { sluice_id: 'r1' }), own];
+    const results = complete([record('77')]);
+    expect((await carryOutOne(dialect, call, [taken, marked, answered(200, record('77'))])).outcome).toMatchObject({
+      providerRecordId: '77',
+    });
+    expect((await carryOutOne(dialect, call, [taken, unmarked])).outcome).toMatchObject({ error: { code: 'duplicate_record' } });
+    expect((await carryOutOne(dialect, call, [results])).outcome).toMatchObject({ providerRecordId: '77' });
+  });
+});
+
 describe('with a property for our record id', () => {
   const dialect = open({ record_id_property: 'sluice_id' });
   const properties = { ...adaProperties, sluice_id: 'r1' };

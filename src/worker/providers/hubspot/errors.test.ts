@@ -28,6 +28,11 @@ describe('a refusal', () => {
     expect(error).toMatchObject({ kind, code: errorCode, providerStatus: code });
   });
 
+  it('of a category that is named like a member of every object is one that nobody knows', () => {
+    const { error } = readRefusal(answered(400, { category: 'constructor', message: 'm' }), noon);
+    expect(error).toMatchObject({ kind: 'invalid', code: 'rejected' });
+  });
+
   it('of values names the properties, from the details', () => {
     const body = {
       category: 'VALIDATION_ERROR',
@@ -119,6 +124,7 @@ describe('one record of a batch', () => {
     ['OBJECT_NOT_FOUND', 'gone'],
     ['INTERNAL_ERROR', 'transient'],
     ['SOMETHING_NEW', 'invalid'],
+    ['constructor', 'invalid'],
     [undefined, 'invalid'],
   ])('%s is %s', (category, kind) => {
     expect(readRecordRefusal({ category, message: 'm' }, 207).error).toMatchObject({ kind, providerStatus: 207 });

@@ -33,22 +33,22 @@ const meanings: Readonly<Record<number, Meaning>> = {
   501: { kind: 'invalid', code: 'rejected' },
   505: { kind: 'invalid', code: 'rejected' },
 };
-const byCategory: Readonly<Record<string, Meaning>> = {
-  VALIDATION_ERROR: { kind: 'invalid', code: 'invalid_field' },
-  CONFLICT: { kind: 'conflict', code: 'conflict' },
-  OBJECT_NOT_FOUND: { kind: 'gone', code: 'not_found' },
-  OBJECT_ALREADY_EXISTS: { kind: 'conflict', code: 'conflict' },
-  MISSING_SCOPES: { kind: 'auth', code: 'forbidden' },
-  RATE_LIMIT: { kind: 'rate_limited', code: 'rate_limited' },
-  RATE_LIMITS: { kind: 'rate_limited', code: 'rate_limited' },
-  INTERNAL_ERROR: { kind: 'transient', code: 'provider_error' },
-};
+const byCategory: ReadonlyMap<string, Meaning> = new Map([
+  ['VALIDATION_ERROR', { kind: 'invalid', code: 'invalid_field' }],
+  ['CONFLICT', { kind: 'conflict', code: 'conflict' }],
+  ['OBJECT_NOT_FOUND', { kind: 'gone', code: 'not_found' }],
+  ['OBJECT_ALREADY_EXISTS', { kind: 'conflict', code: 'conflict' }],
+  ['MISSING_SCOPES', { kind: 'auth', code: 'forbidden' }],
+  ['RATE_LIMIT', { kind: 'rate_limited', code: 'rate_limited' }],
+  ['RATE_LIMITS', { kind: 'rate_limited', code: 'rate_limited' }],
+  ['INTERNAL_ERROR', { kind: 'transient', code: 'provider_error' }],
+]);
 const rejected: Meaning = { kind: 'invalid', code: 'rejected' };
 const taken: Meaning = { kind: 'conflict', code: 'conflict' };
 const failed: Meaning = { kind: 'transient', code: 'provider_error' };
 
 function meaningOf(status: number, category: string | undefined): Meaning {
-  if (status === 400 && category !== undefined) return byCategory[category] ?? rejected;
+  if (status === 400 && category !== undefined) return byCategory.get(category) ?? rejected;
   const known = meanings[status];
   if (known) return known;
   if (status >= 500) return failed;
@@ -92,7 +92,7 @@ export function readRefusal(answer: ExchangeAnswer, nowMs: number): Refused {
 /** One record of a batch was refused: `body` is an item of the answer's `errors`. */
 export function readRecordRefusal(body: unknown, batchStatus: number): Refused {
   const category = textOf(body, 'category');
-  const meaning = unlessTaken((category !== undefined && byCategory[category]) || rejected, body);
+  const meaning = unlessTaken((category !== undefined && byCategory.get(category)) || rejected, body);
   const refused = describe(meaning, body, 'the provider refused the record');
   return {
     ...refused,

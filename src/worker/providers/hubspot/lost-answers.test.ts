@@ -1,10 +1,10 @@
 /** Batches of creates at a HubSpot that loses answers, fails after the fact, and shuffles its results: whatever happens, no second record. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { carryOut, dialectCall, dialectConfig } from '../../../../test/support/dialect-calls.ts';
+import { deliverCalls } from '../../../../test/support/deliver-calls.ts';
+import { dialectCall, dialectConfig } from '../../../../test/support/dialect-calls.ts';
 import { answered, lost } from '../../../../test/support/played-exchange.ts';
 import type { ExchangeReply, ExchangeRequest } from '../exchange.ts';
-import type { Call, CallOutcome } from '../provider.ts';
 import { createHubspotDialect } from './dialect.ts';
 
 type Fault = 'none' | 'lost' | 'lost unapplied' | 'gateway' | 'throttled' | 'no traces' | 'refused whole';
@@ -85,31 +85,6 @@ function createModel(faults: readonly Fault[]) {
   return { answer, records, idsInRequests };
 }
 
-/** As the engine would: what may pass goes again, in doubt where it is; a batch refused whole goes in halves. */
-async function deliver(calls: readonly Call[], answer: (request: ExchangeRequest) => ExchangeReply, options: Record<string, unknown>) {
-  const dialect = createHubspotDialect(dialectConfig({ options }));
-  const finals = new Map<string, CallOutcome>();
-  let batches: Call[][] = [[...calls]];
-  for (let round = 0; batches.length > 0 && round < 200; round++) {
-    const sent = batches.shift() as Call[];
-    const { outcomes } = await carryOut(dialect, sent, answer);
-    const again: Call[] = [];
-    for (const [index, outcome] of outcomes.entries()) {
-      const call = sent[index] as Call;
-      const error = outcome.status === 'failed' ? outcome.error : undefined;
-      const mayPass = outcome.status === 'unsent' || error?.isWholeBatch || /transient|ambiguous|rate_limited/.test(error?.kind ?? '');
-      const isInDoubt = call.isInDoubt || error?.kind === 'ambiguous' || error?.isInDoubt === true;
-      if (mayPass) again.push({ ...call, isInDoubt });
-      else finals.set(call.recordId, outcome);
-    }
-    const middle = outcomes.some((outcome) => outcome.status === 'failed' && outcome.error.isWholeBatch)
-      ? Math.ceil(again.length / 2)
-      : again.length;
-    batches = [...batches, again.slice(0, middle), again.slice(middle)].filter(({ length }) => length > 0);
-  }
-  return finals;
-}
-
 const faults = fc.array(
   fc.constantFrom<Fault>('none', 'none', 'none', 'lost', 'lost unapplied', 'gateway', 'throttled', 'no traces', 'refused whole'),
   { maxLength: 12 },
@@ -121,7 +96,7 @@ describe('creates at a HubSpot that loses answers', () => {
       fc.asyncProperty(faults, fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 8 }), async (plan, emails) => {
         const model = createModel(plan);
         const calls = emails.map((n, index) => dialectCall({ data: { email: `c${n}@x.test` } }, index + 1));
-        const finals = await deliver(calls, model.answer, options);
+        const finals = await deliverCalls(createHubspotDialect(dialectConfig({ options })), calls, model.answer);
         expect(model.records.size).toBe(new Set(emails).size);
         for (const [index, n] of emails.entries()) {
           const outcome = finals.get(`r${index + 1}`);

@@ -8,11 +8,11 @@
  *
  * Rejected: finding a record for an update by its e-mail (the e-mail given may be the new one), and by search (its index lags behind).
  */
-import { parseOperationId } from '../../../shared/domain/operation.ts';
 import type { ProviderError } from '../../../shared/domain/provider-error.ts';
 import type { HubspotOptions } from '../../../shared/providers/kinds/hubspot-options.ts';
 import { memberOf, textOf } from '../json-members.ts';
 import type { Call, CallOutcome } from '../provider.ts';
+import { wasThereBefore } from '../record-age.ts';
 import type { Refused } from './errors.ts';
 import type { Properties } from './mapping.ts';
 
@@ -92,9 +92,14 @@ export function createSteps(options: HubspotOptions): Steps {
     const id = textOf(record, 'id');
     if (id === undefined) return failed({ ...unreadable, kind: 'transient' });
     if (item.call.kind === 'delete') return { step: { way: 'archive', id } };
-    // Where found records are not to be touched, only what an earlier attempt can have made is taken for ours.
-    if (onDuplicate === 'report' && wasThereBefore(record, item.call)) return failed(duplicate(id));
+    if (onDuplicate === 'report' && !isOurs(item, record)) return failed(duplicate(id));
     return { step: { way: 'update', id } };
+  }
+
+  /** Where found records are not to be touched: what has our id, or, where that is not kept, what an earlier attempt can have made. */
+  function isOurs({ call }: Item, record: unknown): boolean {
+    if (recordIdProperty === null) return !wasThereBefore(memberOf(record, 'createdAt'), call);
+    return textOf(memberOf(record, 'properties'), recordIdProperty) === call.recordId;
   }
 
   function nextOfMissing(item: Item, step: Step, error: ProviderError): Next {
@@ -112,6 +117,8 @@ export function createSteps(options: HubspotOptions): Steps {
     if (existingId === undefined && step.way === 'create' && !step.isAlone) return { step: { way: 'create', isAlone: true } };
     if (existingId === undefined) return failed({ ...error, code: 'duplicate_record' });
     if (isCreation && onDuplicate === 'link' && existingId !== call.providerRecordId) return { step: { way: 'update', id: existingId } };
+    // Our own first attempt may have been carried out since we looked.
+    if (isCreation && call.isInDoubt) return { step: { way: 'find', id: existingId } };
     return failed({ ...duplicate(existingId), ...(error.answer === undefined ? {} : { answer: error.answer }) });
   }
 }
@@ -140,16 +147,6 @@ function accepted(call: Call, step: Step, { code, record }: Extract<StepResult, 
 function bounded(record: unknown): unknown {
   const text = JSON.stringify(record) ?? '';
   return text.length <= maxReadBytes ? record : { truncated: true, text: text.slice(0, maxReadBytes) };
-}
-
-/** HubSpot's clock and ours are taken to differ by less. */
-const maxClockSkewMs = 300_000;
-
-/** The record was made before the operation was accepted, so no attempt of it can have made it. */
-function wasThereBefore(record: unknown, { operationId }: Call): boolean {
-  const createdAtMs = Date.parse(String(memberOf(record, 'createdAt')));
-  const acceptedAtMs = parseOperationId(operationId)?.ms;
-  return acceptedAtMs !== undefined && createdAtMs < acceptedAtMs - maxClockSkewMs;
 }
 
 function failed(error: ProviderError): Next {

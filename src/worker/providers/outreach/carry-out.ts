@@ -8,6 +8,7 @@ import type { OutreachOptions } from '../../../shared/providers/kinds/outreach-o
 import type { Exchange, ExchangeAnswer, ExchangeRequest } from '../exchange.ts';
 import { memberOf } from '../json-members.ts';
 import type { Call, CallOutcome } from '../provider.ts';
+import { wasThereBefore } from '../record-age.ts';
 import { mayHaveBeenCarriedOut, type Refused, readRefusal } from './errors.ts';
 import { createFinder, type Found, type FoundRecord, readRecord, type Wanted } from './find.ts';
 import type { Attributes, ResourceType } from './mapping.ts';
@@ -65,10 +66,11 @@ export async function carryOut(item: Item, exchange: Exchange, { type, requests,
     return mayTake(found.record) ? link(found.record) : failed({ ...duplicate(found.record.id), ...answerOf(refused.error) });
   }
 
-  /** With `report`, only a record that is ours is taken: by our record id, or, where that is not kept, one that a lost attempt may have made. */
+  /** With `report`, only a record that is ours is taken: by our record id, or, where that is not kept, one that a lost attempt can have made. */
   function mayTake({ attributes: theirs }: FoundRecord): boolean {
     if (onDuplicate === 'link' || kind === 'upsert') return true;
-    if (wanted.externalId === undefined || type.externalId === undefined) return call.isInDoubt;
+    if (wanted.externalId === undefined || type.externalId === undefined)
+      return call.isInDoubt && !wasThereBefore(theirs['createdAt'], call);
     return theirs[type.externalId] === wanted.externalId;
   }
 

@@ -130,6 +130,11 @@ describe('a create', () => {
   });
 });
 
+it('a create answered 504 with a pause is in doubt, and the pause holds', async () => {
+  const { outcome } = await carryOutOne(open(), dialectCall({ data: ada }), [answered(504, '<html>', { retryAfterMs: 3_000 })]);
+  expect(outcome).toMatchObject({ error: { kind: 'rate_limited', retryAfterMs: 3_000, isInDoubt: true } });
+});
+
 describe('a create in doubt', () => {
   const call = (data: unknown = ada) => dialectCall({ data, isInDoubt: true });
   const nameless = { first_name: 'Ada' };
@@ -139,6 +144,18 @@ describe('a create in doubt', () => {
     expect(outcome).toMatchObject({ status: 'accepted', providerRecordId: '5' });
     expect(shapeOf(requests)[1]).toBe('PATCH /5');
     expect(requests[0]).toMatchObject({ method: 'GET', isRead: true });
+  });
+
+  it.each([
+    ['2026-05-01T11:54:59.000Z', 'theirs'],
+    ['2026-05-01T11:55:00.000Z', 'ours'],
+    [undefined, 'ours'],
+  ])('that keeps no record id of ours takes a record made at %s for %s', async (createdAt, whose) => {
+    const dialect = open({ external_id: false, on_duplicate: 'report' });
+    const found = list(resource(5, { ...adaAttributes, createdAt }));
+    const { outcome } = await carryOutOne(dialect, call(), whose === 'ours' ? [found, one(200, 5)] : [found]);
+    if (whose === 'ours') expect(outcome).toMatchObject({ status: 'accepted', providerRecordId: '5' });
+    else expect(outcome).toMatchObject({ error: { kind: 'conflict', code: 'duplicate_record' } });
   });
 
   it('is made where nobody has it', async () => {

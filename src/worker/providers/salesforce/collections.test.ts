@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { answered, lost } from '../../../../test/support/played-exchange.ts';
 import { callOf, carryOutAll, external, fields, id, openSalesforce, otherId, refusal } from '../../../../test/support/salesforce-calls.ts';
+import type { ExchangeAnswer } from '../exchange.ts';
 import type { Call } from '../provider.ts';
 
 describe('calls that share a batch', () => {
@@ -88,6 +89,22 @@ describe('a collection', () => {
     expect(limit.outcomes).toMatchObject([{ error: { kind: 'rate_limited' } }, { error: { kind: 'rate_limited' } }]);
     expect(limit.outcomes[0]).not.toHaveProperty('error.isWholeBatch');
     expect((await carryOutAll(openSalesforce(), two('update'), [lost])).outcomes[1]).toMatchObject({ error: { kind: 'ambiguous' } });
+  });
+
+  it.each([500, 502, 503, 504])('of creates that is answered %i by what stands between leaves them in doubt', async (code) => {
+    const creates = two('create', { providerRecordId: undefined });
+    const doubtOf = async (calls: Partial<Call>[], answer: ExchangeAnswer, options = {}) => {
+      const { outcomes } = await carryOutAll(openSalesforce(options), calls, [answer]);
+      return outcomes.map(
+        (outcome) => outcome.status === 'failed' && (outcome.error.kind === 'ambiguous' || outcome.error.isInDoubt === true),
+      );
+    };
+    expect(await doubtOf(creates, answered(code, '<html>Bad gateway</html>'))).toEqual([true, true]);
+    expect(await doubtOf(creates, answered(code, '<html>', { retryAfterMs: 3_000 }))).toEqual([true, true]);
+    // Salesforce's own word is that nothing was done; what can be repeated is never in doubt.
+    expect(await doubtOf(creates, answered(code, refusal('SERVER_UNAVAILABLE')))).toEqual([false, false]);
+    expect(await doubtOf(creates, answered(code, '<html>'), external)).toEqual([false, false]);
+    expect(await doubtOf(two('update'), answered(code, '<html>'))).toEqual([false, false]);
   });
 
   it.each([[[ok(id)]], ['text'], [{}], [[ok(id), {}]], [[ok(id), null]]])('answered by %j says nothing about anybody', async (body) => {

@@ -14,7 +14,7 @@ export const maxCollection = 200;
 
 export type CollectionReply =
   | { readonly status: 'answered'; readonly replies: readonly RecordReply[] }
-  /** Nothing was done. */
+  /** None of the records has a result. */
   | { readonly status: 'refused'; readonly reply: Extract<RecordReply, { status: 'refused' }> }
   | { readonly status: 'ended'; readonly outcome: CallOutcome };
 

@@ -129,6 +129,15 @@ describe('a single record', () => {
   });
 });
 
+it('a pause that comes with a doubt takes nothing away from it', async () => {
+  const { outcome } = await carryOutOne(openSalesforce(), {}, [answered(504, '<html>', { retryAfterMs: 3_000 })]);
+  expect(outcome).toMatchObject({ error: { kind: 'rate_limited', retryAfterMs: 3_000, isInDoubt: true } });
+  const down = answered(503, refusal('SERVER_UNAVAILABLE'), { retryAfterMs: 3_000 });
+  const told = await carryOutOne(openSalesforce(), {}, [down]);
+  expect(told.outcome).toMatchObject({ error: { kind: 'rate_limited', retryAfterMs: 3_000 } });
+  expect(told.outcome).not.toHaveProperty('error.isInDoubt');
+});
+
 describe('what cannot be sent is refused, and says why', () => {
   it.each([
     [{}, { dataJson: '{"first_name":"Ada"}' }, 'invalid_payload', 'LastName is required of a Contact'],

@@ -5,18 +5,17 @@
  * What always holds: no request holds a record twice (two of ours may be linked to one there: the later goes unsent, and comes again); the
  * answer to a send says "refused as a whole" only where nothing was done for any of its calls.
  */
-import type { ProviderError } from '../../../shared/domain/provider-error.ts';
 import { salesforceOptions } from '../../../shared/providers/kinds/salesforce-options.ts';
 import type { Dialect, DialectFactory, Exchange, ExchangeAnswer } from '../exchange.ts';
 import type { Budget, Call, CallOutcome, PreparedCall } from '../provider.ts';
 import { createBulk } from './bulk.ts';
 import { createCollections, maxCollection } from './collections.ts';
-import { toProviderError } from './errors.ts';
+import { toProviderError, unlessCarriedOut } from './errors.ts';
 import { keyOf } from './job-table.ts';
 import { createOwnWrites } from './own-writes.ts';
 import { createRecordCalls } from './record-call.ts';
 import { createRequests, type RecordReply } from './requests.ts';
-import { createWireCalls, wireOf } from './wire-call.ts';
+import { createWireCalls, type Shape, wireOf } from './wire-call.ts';
 
 const defaultWaitMs = 20;
 
@@ -75,7 +74,7 @@ export const createSalesforceDialect: DialectFactory = (config): Dialect => {
           outcomes[place] = await records.conclude(prepared[index] as PreparedCall, reply.replies[index] as RecordReply, exchange);
         continue;
       }
-      const outcome = reply.status === 'ended' ? reply.outcome : failureOfAll(reply.reply);
+      const outcome = reply.status === 'ended' ? reply.outcome : failureOfAll(wireOf(prepared[0] as PreparedCall).shape, reply.reply);
       const isWhole = outcome.status === 'failed' && outcome.error.isWholeBatch === true;
       if (isWhole && !outcomes.some((other) => other !== undefined)) return void outcomes.fill(outcome);
       // Others have been carried out already: these come again, and are taken apart when they come by themselves.
@@ -125,8 +124,9 @@ function firstOfEach(calls: readonly PreparedCall[]): number[] {
 }
 
 /** What refuses the content of a batch is about one of its records, and says not which. */
-function failureOfAll(reply: Extract<RecordReply, { status: 'refused' }>): CallOutcome {
-  const error: ProviderError = toProviderError({ ...reply, status: reply.code, isMaking: true });
+function failureOfAll(shape: Shape, reply: Extract<RecordReply, { status: 'refused' }>): CallOutcome {
+  const refused = { ...reply, status: reply.code, isMaking: true };
+  const error = shape === 'create' ? unlessCarriedOut(toProviderError(refused), refused) : toProviderError(refused);
   const isWholeBatch = error.kind === 'invalid' || error.kind === 'conflict' || error.kind === 'gone';
   return { status: 'failed', error: isWholeBatch ? { ...error, isWholeBatch } : error };
 }

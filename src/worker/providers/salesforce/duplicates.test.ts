@@ -9,7 +9,8 @@ describe('a create in doubt', () => {
 
   it('is linked to what it made', async () => {
     const { outcome, requests } = await carryOutOne(openSalesforce(), inDoubt, [found(id), answered(204)]);
-    expect(requests[0]?.[1]).toBe(`/query?q=${encodeURIComponent("SELECT Id FROM Contact WHERE Email = 'ada@example.com' LIMIT 2")}`);
+    const soql = "SELECT Id FROM Contact WHERE Email = 'ada@example.com' AND CreatedDate >= 2026-05-01T11:54:00Z LIMIT 2";
+    expect(requests[0]?.[1]).toBe(`/query?q=${encodeURIComponent(soql)}`);
     expect(requests[1]).toEqual(['PATCH', `/sobjects/Contact/${id}`, fields]);
     expect(outcome).toEqual({ status: 'accepted', providerStatus: 204, providerRecordId: id });
   });
@@ -37,10 +38,33 @@ describe('a create in doubt', () => {
     expect((await carryOutOne(openSalesforce(), inDoubt, [answered(200, '{}')])).outcome).toMatchObject({ error: { kind: 'transient' } });
   });
 
+  const value = answered(400, refusal('DUPLICATE_VALUE', `duplicate value found: x duplicates value on record with id: ${id}`));
+  const madeAt = (time: string) => answered(200, { Id: id, CreatedDate: `2026-05-01T${time}.000+0000` });
+
   it('meets itself where the lookup is late', async () => {
-    const value = answered(400, refusal('DUPLICATE_VALUE', `duplicate value found: x duplicates value on record with id: ${id}`));
-    const { outcome } = await carryOutOne(openSalesforce(), inDoubt, [found(), value, answered(204)]);
+    const { outcome, requests } = await carryOutOne(openSalesforce(), inDoubt, [found(), value, madeAt('12:00:01'), answered(204)]);
+    expect(requests[2]).toEqual(['GET', `/sobjects/Contact/${id}?fields=Id,CreatedDate`, undefined]);
+    expect(requests[3]).toEqual(['PATCH', `/sobjects/Contact/${id}`, fields]);
     expect(outcome).toEqual({ status: 'accepted', providerStatus: 204, providerRecordId: id });
+  });
+
+  it('leaves alone what was there before its change was made, unless that is to be linked', async () => {
+    const reported = await carryOutOne(openSalesforce(), inDoubt, [found(), value, madeAt('11:53:59')]);
+    expect(reported.outcome).toMatchObject({ error: { code: 'duplicate_record', message: expect.stringContaining(id) } });
+    const linked = await carryOutOne(openSalesforce({ on_duplicate: 'link' }), inDoubt, [
+      found(),
+      value,
+      madeAt('11:53:59'),
+      answered(204),
+    ]);
+    expect(linked.outcome).toMatchObject({ providerRecordId: id });
+    const later = await carryOutOne(openSalesforce(), inDoubt, [found(), value, answered(503, '')]);
+    expect(later.outcome).toMatchObject({ error: { kind: 'transient' } });
+  });
+
+  it('that is an upsert takes what has its e-mail, whenever that was made', async () => {
+    const { requests } = await carryOutOne(openSalesforce(), { ...inDoubt, kind: 'upsert' }, [found(id), answered(204)]);
+    expect(requests[0]?.[1]).not.toContain('CreatedDate');
   });
 
   it('by external id is simply repeated', async () => {

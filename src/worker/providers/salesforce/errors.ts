@@ -100,6 +100,16 @@ export function toProviderError({ isMaking, status, errors, answer, retryAfterMs
   return { ...toError(refusalOf(first, isMaking, status), status, answer, retryAfterMs), message };
 }
 
+/**
+ * Of a plain create, which is not safe to repeat: what stands between us and Salesforce gave up waiting, or failed while passing the answer on.
+ * A refusal of Salesforce's own has errors, and nothing was done. A pause that comes with the doubt still holds.
+ */
+export function unlessCarriedOut(error: ProviderError, { status, errors }: Pick<Refused, 'status' | 'errors'>): ProviderError {
+  if (status < 500 || errors.length > 0) return error;
+  if (error.kind === 'transient') return { ...error, kind: 'ambiguous' };
+  return error.kind === 'rate_limited' ? { ...error, isInDoubt: true } : error;
+}
+
 function refusalOf({ code, message }: SalesforceError, isMaking: boolean, status: number): Refusal {
   // A trigger's failure hides what it failed over.
   if (code === 'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY' && message.includes('UNABLE_TO_LOCK_ROW')) return transient('record_locked');

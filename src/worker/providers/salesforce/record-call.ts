@@ -3,15 +3,18 @@
  * collection or in a job.
  *
  * What always holds: a create that may have been carried out is looked up before it is made again; a record found in the way of another is
- * written to only where the provider is configured to link; an accepted create or upsert has the record's id.
+ * written to only where the provider is configured to link, or where an attempt of the same operation can have made it; an accepted create
+ * or upsert has the record's id.
  *
  * Rejected: creating anew where the lookup finds several records. One of them may be ours, and nobody could tell them apart afterwards.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { SalesforceOptions } from '../../../shared/providers/kinds/salesforce-options.ts';
 import type { Exchange } from '../exchange.ts';
+import { memberOf } from '../json-members.ts';
 import type { CallOutcome, PreparedCall } from '../provider.ts';
-import { toProviderError } from './errors.ts';
+import { earliestMadeMs, wasThereBefore } from '../record-age.ts';
+import { toProviderError, unlessCarriedOut } from './errors.ts';
 import type { OwnWrites } from './own-writes.ts';
 import { ask, idOf, type RecordReply, type Requests } from './requests.ts';
 import { lookupQuery } from './soql.ts';
@@ -83,12 +86,21 @@ export function createRecordCalls(options: SalesforceOptions, requests: Requests
     const ids = idsInTheWay(prepared, reply);
     const outcome = failureOf(prepared, reply);
     const [id] = ids;
-    const { isInDoubt } = prepared.call;
-    // In doubt it is our own: lookups may lag behind writes, rules against duplicates do not.
-    if (id !== undefined && ids.length === 1 && (onDuplicate === 'link' || isInDoubt))
-      return link(prepared, { id, isOurs: isInDoubt }, exchange);
-    if (ids.length === 0) return outcome;
+    if (ids.length === 0 || id === undefined) return outcome;
+    // In doubt it may be our own: lookups may lag behind writes, rules against duplicates do not.
+    const seen = ids.length === 1 && prepared.call.isInDoubt ? await tellOurs(prepared, id, exchange) : { isOurs: false };
+    if ('outcome' in seen) return seen.outcome;
+    if (ids.length === 1 && (onDuplicate === 'link' || seen.isOurs)) return link(prepared, { id, isOurs: seen.isOurs }, exchange);
     return { status: 'failed', error: { ...outcome.error, message: `${outcome.error.message}; existing: ${ids.slice(0, 5).join(', ')}` } };
+  }
+
+  /** Whether an earlier attempt can have made the record. */
+  async function tellOurs(prepared: PreparedCall, id: string, exchange: Exchange): Promise<{ isOurs: boolean } | { outcome: CallOutcome }> {
+    const reply = await ask(exchange, requests.look(withWire(prepared, { id }), ['Id', 'CreatedDate']));
+    if (reply.status === 'ended') return reply;
+    if (reply.status === 'done') return { isOurs: !wasThereBefore(memberOf(reply.result, 'CreatedDate'), prepared.call) };
+    const outcome = refusalOf(reply);
+    return outcome.error.kind === 'gone' ? { isOurs: false } : { outcome };
   }
 
   async function link(prepared: PreparedCall, target: { id: string; isOurs: boolean }, exchange: Exchange): Promise<CallOutcome> {
@@ -117,7 +129,9 @@ export function createRecordCalls(options: SalesforceOptions, requests: Requests
 
   async function findOrCreate(prepared: PreparedCall, exchange: Exchange): Promise<CallOutcome> {
     const { object, fields } = wireOf(prepared);
-    const soql = lookupQuery(object, lookupField, fields[lookupField]);
+    // What was there before is not looked for. An upsert takes what has the value, whoever made it.
+    const madeSinceMs = prepared.call.kind === 'create' ? earliestMadeMs(prepared.call) : undefined;
+    const soql = lookupQuery(object, lookupField, fields[lookupField], madeSinceMs);
     if (soql === undefined) return cannotFindOut(lookupField);
     const reply = await ask(exchange, requests.query(soql));
     if (reply.status === 'ended') return reply.outcome;
@@ -172,10 +186,9 @@ function refusalOf(reply: Refused): Extract<CallOutcome, { status: 'failed' }> {
 /** The error's own words; of a plain create also whether it may have been carried out after all. */
 function failureOf(prepared: PreparedCall, reply: Refused): Extract<CallOutcome, { status: 'failed' }> {
   const wire = wireOf(prepared);
-  const error = toProviderError({ ...reply, status: reply.code, isMaking: makesRecords(wire) });
-  // What stands between us and Salesforce gave up waiting, or failed while passing the answer on.
-  const isLost = wire.shape === 'create' && reply.code >= 500 && reply.errors.length === 0 && error.kind === 'transient';
-  return { status: 'failed', error: isLost ? { ...error, kind: 'ambiguous' } : error };
+  const refused = { ...reply, status: reply.code, isMaking: makesRecords(wire) };
+  const error = toProviderError(refused);
+  return { status: 'failed', error: wire.shape === 'create' ? unlessCarriedOut(error, refused) : error };
 }
 
 function isDuplicate({ errors }: Refused): boolean {

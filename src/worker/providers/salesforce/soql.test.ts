@@ -15,3 +15,8 @@ it.each([
 it.each([[undefined], [null], [''], [[]], [{}], [Number.NaN]])('%j is nothing to look for', (value) => {
   expect(lookupQuery('Contact', 'Email', value)).toBeUndefined();
 });
+
+it('of a record that cannot be older than some time, only such are looked for', () => {
+  const soql = lookupQuery('Contact', 'Email', 'a@x.test', Date.parse('2026-05-01T11:55:00.999Z'));
+  expect(soql).toBe("SELECT Id FROM Contact WHERE Email = 'a@x.test' AND CreatedDate >= 2026-05-01T11:55:00Z LIMIT 2");
+});

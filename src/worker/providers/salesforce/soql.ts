@@ -19,8 +19,13 @@ function toLiteral(value: unknown): string | undefined {
   return undefined;
 }
 
-/** Ids of the records with that value, two at most; undefined where there is no value to look for. */
-export function lookupQuery(object: string, field: string, value: unknown): string | undefined {
+/**
+ * Ids of the records with that value, two at most, and of those only the ones made since `madeSinceMs`, in whole seconds as Salesforce keeps them;
+ * undefined where there is no value to look for.
+ */
+export function lookupQuery(object: string, field: string, value: unknown, madeSinceMs?: number): string | undefined {
   const literal = toLiteral(value);
-  return literal === undefined ? undefined : `SELECT Id FROM ${object} WHERE ${field} = ${literal} LIMIT 2`;
+  if (literal === undefined) return undefined;
+  const since = madeSinceMs === undefined ? '' : ` AND CreatedDate >= ${new Date(madeSinceMs).toISOString().slice(0, 19)}Z`;
+  return `SELECT Id FROM ${object} WHERE ${field} = ${literal}${since} LIMIT 2`;
 }
