@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { guardChild } from './child-guard.mjs';
+import { readableLine } from './readable-line.mjs';
 
 const longestPauseMs = 5_000;
 const settledAfterMs = 10_000;
@@ -46,7 +47,7 @@ export function superviseProcess({ name, args, cwd, env, print }) {
     });
     child = started;
     for (const stream of [started.stdout, started.stderr]) {
-      createInterface({ input: stream }).on('line', (line) => print(`${name}: ${readable(line)}`));
+      createInterface({ input: stream }).on('line', (line) => print(`${name}: ${readableLine(line)}`));
     }
     const release = started.pid === undefined ? () => {} : guardChild(started.pid, { signal: 'TERM' });
     started.once('close', (code, signal) => {
@@ -83,18 +84,4 @@ export function superviseProcess({ name, args, cwd, env, print }) {
       clearTimeout(timer);
     },
   };
-}
-
-/**
- * @param {string} line a JSON log entry, or anything else
- */
-function readable(line) {
-  try {
-    const entry = JSON.parse(line);
-    if (typeof entry?.msg !== 'string') return line;
-    const cause = entry.err?.message ?? entry.error?.message;
-    return `${entry.level === 'info' ? '' : (entry.level ?? '')} ${entry.msg}${cause && cause !== entry.msg ? `: ${cause}` : ''}`.trim();
-  } catch {
-    return line;
-  }
 }
