@@ -6,7 +6,7 @@ import { defineScript, unexpectedReply } from '../redis/script.ts';
 import claimSource from './claim.lua';
 import markSource from './mark.lua';
 import { resultField } from './result.ts';
-import { groupByLease, groupForScript, textSeparator } from './slots.ts';
+import { groupByLease, groupForScript, slotOf, textSeparator } from './slots.ts';
 import sweepSource from './sweep.lua';
 import takeOverSource from './take-over.lua';
 import { packTrial, parseTrial, type Trial } from './trial.ts';
@@ -57,6 +57,8 @@ export type Claimed =
     };
 
 export interface QueueReader {
+  /** Shards that may share a script call have the same: what is asked of others goes to another Redis, perhaps, and does not wait for it. */
+  slotOf(shard: number): number;
   /** Answers in order. */
   claim(requests: readonly ClaimRequest[]): Promise<readonly Claimed[]>;
   /** One page of what a former owner left; goes on from `after` until `last` is undefined. */
@@ -107,6 +109,8 @@ export function createQueueReader({ redis, keys, workerId }: { redis: RedisClien
   };
 
   return {
+    slotOf: (shard) => slotOf(redis, shard),
+
     async claim(requests) {
       const answers = new Map<ClaimRequest, Claimed>();
       const groups = groupForScript(

@@ -5,6 +5,11 @@
 import { Cluster } from 'ioredis';
 import type { RedisClient } from '../redis/connection.ts';
 
+/** Shards that may share a script call have the same. */
+export function slotOf(redis: RedisClient, shard: number): number {
+  return redis instanceof Cluster ? shard : 0;
+}
+
 /** Splits work into groups that may share a script call: at most `maxWeight` each (but at least one item). */
 export function groupForScript<T>(
   redis: RedisClient,
@@ -13,11 +18,10 @@ export function groupForScript<T>(
   weightOf: (item: T) => number,
   maxWeight: number,
 ): T[][] {
-  const isCluster = redis instanceof Cluster;
   const open = new Map<number, { items: T[]; weight: number }>();
   const groups: T[][] = [];
   for (const item of items) {
-    const slot = isCluster ? shardOf(item) : 0;
+    const slot = slotOf(redis, shardOf(item));
     let group = open.get(slot);
     const weight = weightOf(item);
     if (!group || group.weight + weight > maxWeight) {

@@ -9,11 +9,12 @@ type Answer = (requests: readonly ClaimRequest[]) => Promise<readonly Claimed[]>
 const nothing: Claimed = { status: 'read', isDrained: true, checkUpTo: 0, entries: [] };
 const more: Claimed = { ...nothing, isDrained: false };
 
-function startClaimer(answer: Answer, part: Partial<ClaimerDeps> = {}) {
+function startClaimer(answer: Answer, part: Partial<ClaimerDeps> & { isCluster?: boolean } = {}) {
   const asked: ClaimRequest[][] = [];
   const events: string[] = [];
   const claimer = new Claimer({
     reader: {
+      slotOf: (shard) => (part.isCluster ? shard : 0),
       async claim(requests) {
         asked.push([...requests]);
         return answer(requests);
@@ -41,6 +42,19 @@ test('one call serves all queues that ask in one turn', async () => {
   await claimer.tick();
   expect(asked).toHaveLength(1);
   expect(asked[0]?.map(({ queue }) => queue)).toEqual(['a', 'b', 'c']);
+});
+
+test('a node of a cluster that hangs holds up no other', async () => {
+  const isHanging = ([request]: readonly ClaimRequest[]) => request?.shard === 0;
+  const hang = new Promise<never>(() => {});
+  const { claimer, asked, events } = startClaimer((requests) => (isHanging(requests) ? hang : requests.map(() => nothing)), {
+    isCluster: true,
+  });
+  for (const shard of [0, 1, 2]) claimer.ask(unread('crm', aShard({ shard })));
+  void claimer.tick();
+  await new Promise(setImmediate);
+  expect(asked.map((requests) => requests.map(({ shard }) => shard))).toEqual([[0], [1], [2]]);
+  expect(events).toEqual(['claimed', 'claimed']);
 });
 
 test('a queue that is drained is not asked for again until its bell rings', async () => {

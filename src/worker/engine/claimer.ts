@@ -14,7 +14,7 @@ const maxCount = 500;
 const maxClaimBytes = 4 * 1024 * 1024;
 
 export interface ClaimerDeps {
-  readonly reader: Pick<QueueReader, 'claim'>;
+  readonly reader: Pick<QueueReader, 'claim' | 'slotOf'>;
   readonly maxWindow: number;
   readonly maxBytes: number;
   heldBytes(): number;
@@ -29,13 +29,18 @@ export interface ClaimerDeps {
   onError(error: unknown): void;
 }
 
+/** Of queues that may share a script call: those that ask wait for the end of the round that is under way. */
+interface Round {
+  readonly asking: Set<QueueState>;
+  reading: readonly QueueState[];
+  isScheduled: boolean;
+  isUnderWay: boolean;
+}
+
 export class Claimer {
   readonly #deps: ClaimerDeps;
-  readonly #asking = new Set<QueueState>();
-  /** Of the round that is under way. */
-  #reading: readonly QueueState[] = [];
-  #isScheduled = false;
-  #isClaiming = false;
+  /** By slot: a node of a cluster that hangs holds up no other's. */
+  readonly #rounds = new Map<number, Round>();
 
   constructor(deps: ClaimerDeps) {
     this.#deps = deps;
@@ -45,28 +50,46 @@ export class Claimer {
   ask(queue: QueueState): void {
     if (!queue.hasUnread || queue.isClaiming || queue.isTakingOver || !queue.isOpen) return;
     if (this.#countFor(queue) === 0 && !this.#makeRoom(queue)) return;
-    this.#asking.add(queue);
-    if (this.#isScheduled || this.#isClaiming) return;
-    this.#isScheduled = true;
+    const round = this.#roundOf(queue);
+    round.asking.add(queue);
+    if (round.isScheduled || round.isUnderWay) return;
+    round.isScheduled = true;
     setImmediate(() => {
-      this.#isScheduled = false;
-      void this.tick();
+      round.isScheduled = false;
+      void this.#read(round);
     });
   }
 
   /** Whether entries of the account's queues are being read. */
   isReading(account: string): boolean {
-    for (const queue of this.#asking) if (queue.account === account) return true;
-    return this.#reading.some((queue) => queue.isClaiming && queue.account === account);
+    for (const { asking, reading } of this.#rounds.values()) {
+      for (const queue of asking) if (queue.account === account) return true;
+      if (reading.some((queue) => queue.isClaiming && queue.account === account)) return true;
+    }
+    return false;
   }
 
-  /** One round: reads for all that asked. */
+  /** Reads for all that asked. */
   async tick(): Promise<void> {
-    if (this.#isClaiming) return;
-    const requests = this.#takeRequests();
+    await Promise.all([...this.#rounds.values()].map((round) => this.#read(round)));
+  }
+
+  #roundOf({ shard: { shard } }: QueueState): Round {
+    const slot = this.#deps.reader.slotOf(shard);
+    let round = this.#rounds.get(slot);
+    if (!round) {
+      round = { asking: new Set(), reading: [], isScheduled: false, isUnderWay: false };
+      this.#rounds.set(slot, round);
+    }
+    return round;
+  }
+
+  async #read(round: Round): Promise<void> {
+    if (round.isUnderWay) return;
+    const requests = this.#takeRequests(round);
     if (requests.length === 0) return;
-    this.#isClaiming = true;
-    this.#reading = requests.map(([queue]) => queue);
+    round.isUnderWay = true;
+    round.reading = requests.map(([queue]) => queue);
     try {
       const answers = await this.#deps.reader.claim(requests.map(([, request]) => request));
       requests.forEach(([queue, request], i) => {
@@ -82,21 +105,21 @@ export class Claimer {
         this.#deps.onUncertain(queue);
       }
     } finally {
-      this.#isClaiming = false;
+      round.isUnderWay = false;
     }
-    if (this.#asking.size > 0) void this.tick();
+    if (round.asking.size > 0) void this.#read(round);
   }
 
-  #takeRequests(): [QueueState, ClaimRequest][] {
+  #takeRequests({ asking }: Round): [QueueState, ClaimRequest][] {
     const requests: [QueueState, ClaimRequest][] = [];
-    for (const queue of this.#asking) {
+    for (const queue of asking) {
       const count = queue.isOpen && !queue.isTakingOver ? this.#countFor(queue) : 0;
       if (count === 0) continue;
       queue.isClaiming = true;
       queue.hasRung = false;
       requests.push([queue, { shard: queue.shard.shard, epoch: queue.shard.epoch, queue: queue.name, count }]);
     }
-    this.#asking.clear();
+    asking.clear();
     return requests;
   }
 

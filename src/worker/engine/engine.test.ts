@@ -31,6 +31,7 @@ function start(part: { pending?: readonly TakenEntry[]; deps?: Partial<EngineDep
   const gate = createPlayedGate({ now: Date.now });
   const engine = new Engine({
     reader: {
+      slotOf: () => 0,
       claim: async (requests) => requests.map(() => ({ status: 'read', isDrained: true, checkUpTo: 0, entries: [] })),
       async takeOver(_owner, queue, { after }) {
         reads.push(queue);
