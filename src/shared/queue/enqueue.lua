@@ -47,7 +47,7 @@ for i = 1, tonumber(ARGV[1]) do
   if added > before then
     redis.call('HSET', counters, 'a', added, 'm', string.format('%.0f', ms))
     if redis.call('SADD', KEYS[k + 1], name) == 1 then
-      redis.call('ZADD', KEYS[k + 2], now, name)
+      redis.call('ZADD', KEYS[k + 2], 'NX', now, name)
       redis.call('PUBLISH', bell, name)
     end
   end

@@ -27,7 +27,7 @@ local entry = string.format('%s-%.0f', ms, added)
 redis.call('XADD', KEYS[4], entry, 'o', f.o, 'd', f.d, 'r', f.r)
 redis.call('HSET', KEYS[5], 'a', added, 'm', ms)
 if redis.call('SADD', KEYS[6], ARGV[1]) == 1 then
-  redis.call('ZADD', KEYS[7], now, ARGV[1])
+  redis.call('ZADD', KEYS[7], 'NX', now, ARGV[1])
   redis.call('PUBLISH', ARGV[4], ARGV[1])
 end
 if redis.call('HEXISTS', KEYS[8], ARGV[6]) == 1 then redis.call('HSET', KEYS[8], ARGV[6] .. 'n', entry) end
