@@ -5,6 +5,7 @@
  * leave for everything. All that is wrong with an operation is told at once. Data is turned back into text here, once; nobody downstream
  * looks inside unless it must.
  */
+import type { FieldError } from '../shared/domain/field-error.ts';
 import {
   type Change,
   defaultEntity,
@@ -12,14 +13,14 @@ import {
   defaultTenant,
   type OperationKind,
   operationKinds,
+  providerNameShape,
 } from '../shared/domain/operation.ts';
-import { type FieldError, type Problem, problem } from './problem.ts';
+import { type Problem, problem } from './problem.ts';
 import { parseTimestamp } from './timestamp.ts';
 
 export const maxDataBytes = 65_536;
 /** Deeper data is refused: what is nested without end overflows the stack of whoever walks through it later. */
 export const maxDataDepth = 64;
-export const providerNameShape = /^[a-z0-9_-]{1,64}$/;
 
 interface TextRule {
   readonly maxLength: number;

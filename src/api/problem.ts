@@ -2,6 +2,7 @@
  * Errors as callers see them: RFC 9457 problem details with a stable `code`. One table has every code with its status and title; the
  * documentation of the codes is compared with it by a test. A problem shows what the caller can act on, never a stack, a secret or a path.
  */
+import type { FieldError } from '../shared/domain/field-error.ts';
 
 export interface ProblemKind {
   readonly status: number;
@@ -34,12 +35,6 @@ export const problemKinds = {
 } as const satisfies Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof problemKinds;
-
-/** What is wrong at one place of the input; the path of the whole is ''. */
-export interface FieldError {
-  readonly path: string;
-  readonly message: string;
-}
 
 export interface Problem {
   readonly code: ProblemCode;

@@ -4,10 +4,11 @@
  */
 import { createRoute, OpenAPIHono, type RouteConfig, type z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import type { FieldError } from '../shared/domain/field-error.ts';
 import type { Caller, Scope } from './api-keys.ts';
 import type { Admit } from './door.ts';
 import { isObject } from './operation-input.ts';
-import { type FieldError, type ProblemCode, ProblemError, problem, problemKinds, problemResponse } from './problem.ts';
+import { type ProblemCode, ProblemError, problem, problemKinds, problemResponse } from './problem.ts';
 import { type BodyCollector, createStartBody, maxBodyBytes, parseBody, readBytes } from './read-json.ts';
 
 export interface Env {

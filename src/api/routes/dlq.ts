@@ -1,10 +1,11 @@
 /** The dead-letter queue: look, put back, drop. A key bound to a tenant deals with that tenant's letters only. */
 import { z } from '@hono/zod-openapi';
+import type { FieldError } from '../../shared/domain/field-error.ts';
 import { formatOperationId } from '../../shared/domain/operation.ts';
 import type { DeadLetter, DeadLetterFilter, DeadLetters } from '../../shared/queue/dead-letters.ts';
 import type { Caller } from '../api-keys.ts';
 import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
-import { type FieldError, ProblemError } from '../problem.ts';
+import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { idParams, placeFor } from './sync.ts';
 

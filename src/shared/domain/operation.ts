@@ -3,6 +3,9 @@
 export const operationKinds = ['create', 'update', 'upsert', 'delete', 'read'] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
+/** Of a provider's name. */
+export const providerNameShape = /^[a-z0-9_-]{1,64}$/;
+
 export const defaultEntity = 'contact';
 export const defaultTenant = 'default';
 export const defaultSource = 'api';

@@ -1,4 +1,5 @@
 /** A provider's configuration as the rest of the system reads it: parsed, defaults filled in, units in the names. */
+import type { ConflictMode } from '../domain/conflict.ts';
 
 export interface RateLimit {
   readonly requests: number;
@@ -61,8 +62,6 @@ export interface BatchPolicy {
   /** The path of the kind `http`'s batch call, below `baseUrl`. */
   readonly path?: string;
 }
-
-export type ConflictMode = 'record' | 'field';
 
 export interface ProviderConfig {
   readonly name: string;

@@ -1,7 +1,7 @@
 /** What is wrong with a wire form, from the words of the schema library to ours. */
 import type { z } from 'zod';
+import type { FieldError } from '../domain/field-error.ts';
 import { secretFields } from './auth-wire.ts';
-import type { FieldError } from './payload-schema.ts';
 
 /** Of a parse with `reportInput`: without it, what is missing cannot be told from what has a wrong type. */
 export function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {

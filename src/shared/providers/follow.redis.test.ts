@@ -1,61 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deaf } from '../../../test/support/deaf-subscriber.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { type RedisServer, startRedis } from '../../../test/support/redis.ts';
-import { useRedis } from '../../../test/support/use-redis.ts';
-import type { Subscriber } from '../redis/change-watch.ts';
-import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
-import { createKeys } from '../redis/keys.ts';
+import { useProviderStore } from '../../../test/support/use-provider-store.ts';
+import type { RedisClient } from '../redis/connection.ts';
 import { createProviderDirectory, type ProviderChange, type ProviderDirectory } from './follow.ts';
-import { createProviderKinds } from './kinds.ts';
 import { createSealer } from './seal.ts';
-import { createProviderStore, type ProviderStore } from './store.ts';
+import type { ProviderStore } from './store.ts';
 
-const keys = createKeys('follow:');
-const key = randomBytes(32);
 const crm = { name: 'crm', base_url: 'https://api.example.com', auth_config: { type: 'bearer', token: 'open-sesame' } };
 
-let server: RedisServer;
 let redis: RedisClient;
-let subscriber: RedisClient;
 let store: ProviderStore;
 let directory: ProviderDirectory;
 let changes: ProviderChange[];
 
-function openStore(sealingKey: Uint8Array = key): ProviderStore {
-  const sealer = createSealer(sealingKey);
-  return createProviderStore({
-    redis,
-    keys,
-    sealer,
-    kinds: createProviderKinds(),
-    network: { allowPrivateNetworks: false },
-    now: Date.now,
-  });
-}
-
-useRedis(
-  (client, at) => {
-    redis = client;
-    server = at;
-  },
-  { commandTimeoutMs: 500 },
-);
-beforeEach(async () => {
-  await redis.flushall();
-  subscriber = connectRedis(server.url, { name: 'follow-test-subscriber' });
-  store = openStore();
-  directory = createProviderDirectory({ store, subscriber, keys });
+const { keys, open, connect } = useProviderStore('follow:', (opened, client) => {
+  store = opened;
+  redis = client;
+});
+beforeEach(() => {
+  directory = createProviderDirectory({ store, subscriber: connect(), keys });
   changes = [];
   directory.onChange((change) => changes.push(change));
 });
-afterEach(async () => {
-  await directory.stop();
-  await disconnectRedis(subscriber);
-});
-
-/** A subscriber that hears nothing: every announcement is lost. */
-const deaf: Subscriber = { subscribe: async () => 1, unsubscribe: async () => 1, on() {}, off() {} };
+afterEach(() => directory.stop());
 
 describe('a directory', () => {
   it('has everything once it has started', async () => {
@@ -87,17 +56,6 @@ describe('a directory', () => {
       [1, 2],
       [2, undefined],
     ]);
-  });
-
-  it('finds with its next tick what was never announced to it', async () => {
-    const other = createProviderDirectory({ store, subscriber: deaf, keys });
-    await other.start();
-    expect(await other.tick()).toBe('unchanged');
-    await store.create(crm);
-    expect(other.get('crm')).toBeUndefined();
-    expect(await other.tick()).toBe('reloaded');
-    expect(other.get('crm')?.version).toBe(1);
-    expect(await other.tick()).toBe('unchanged');
   });
 
   it('sees a provider that was removed and made again with the same version', async () => {
@@ -132,7 +90,7 @@ describe('a directory', () => {
 
   it('knows a provider that cannot be read by its name and its problem', async () => {
     await store.create({ ...crm, name: 'fine' });
-    await openStore(randomBytes(32)).create(crm);
+    await open({ sealer: createSealer(randomBytes(32)) }).create(crm);
     await directory.start();
     expect(directory.has('crm')).toBe(true);
     expect(directory.get('crm')).toBeUndefined();
@@ -152,14 +110,6 @@ describe('a directory', () => {
     await directory.refresh('crm');
     expect(heard).toEqual([]);
     expect(changes).toHaveLength(1);
-  });
-
-  it('hears nothing after it has stopped', async () => {
-    await directory.start();
-    await directory.stop();
-    await store.create(crm);
-    await subscriber.ping();
-    expect(directory.has('crm')).toBe(false);
   });
 });
 
@@ -221,7 +171,7 @@ describe('a tenant with something of its own', () => {
   });
 
   it('that cannot be read has no configuration, never the provider’s', async () => {
-    await openStore(key).create(crm);
+    await store.create(crm);
     await store.putTenant('crm', 'acme', own);
     await redis.hset(keys.providers, 'crm/rival', String(await redis.hget(keys.providers, 'crm/acme')));
     await directory.start();
@@ -230,40 +180,4 @@ describe('a tenant with something of its own', () => {
     expect(directory.get('crm')).toBeDefined();
     expect(directory.problems()).toEqual(new Map([['crm/rival', expect.stringContaining('another provider')]]));
   });
-});
-
-it('keeps its copy while Redis is away, and follows again afterwards', async () => {
-  const own = await startRedis({ appendonly: true });
-  const ownRedis = connectRedis(own.url, { name: 'outage', commandTimeoutMs: 300 });
-  const ownSubscriber = connectRedis(own.url, { name: 'outage-subscriber' });
-  const sealer = createSealer(key);
-  const ownStore = createProviderStore({
-    redis: ownRedis,
-    keys,
-    sealer,
-    kinds: createProviderKinds(),
-    network: { allowPrivateNetworks: false },
-    now: Date.now,
-  });
-  const follower = createProviderDirectory({ store: ownStore, subscriber: ownSubscriber, keys });
-  try {
-    await ownStore.create(crm);
-    await follower.start();
-    await own.terminate();
-    expect(await follower.tick()).toBe('unreachable');
-    expect(follower.get('crm')?.version).toBe(1);
-    await own.restart();
-    await eventually(async () => (await follower.tick()) !== 'unreachable');
-    // Not until the subscriber is back are changes announced to it, so this one is made again and again.
-    let timeoutMs = 100;
-    await eventually(async () => {
-      timeoutMs += 1;
-      await ownStore.patch('crm', { timeout_ms: timeoutMs });
-      return (follower.get('crm')?.timeoutMs ?? 0) > 100;
-    });
-  } finally {
-    await follower.stop();
-    await Promise.all([disconnectRedis(ownRedis), disconnectRedis(ownSubscriber)]);
-    await own.stop();
-  }
 });

@@ -1,8 +1,8 @@
 /** What a configuration may hold follows from its kind: ways to authenticate, batch calls, settings of its own; and so do some defaults. */
 
+import type { FieldError } from '../domain/field-error.ts';
 import { toFieldErrors } from './field-errors.ts';
 import type { KindDescription } from './kinds/kind.ts';
-import type { FieldError } from './payload-schema.ts';
 import { defaultBatchWaitMs, type ProviderWire } from './wire.ts';
 
 export function checkAgainstKind(wire: ProviderWire, kind: KindDescription): FieldError[] {

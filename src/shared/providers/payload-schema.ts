@@ -5,15 +5,10 @@
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormatsModule from 'ajv-formats';
+import type { FieldError } from '../domain/field-error.ts';
 import { checkPattern, maxPatternInput } from './pattern.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
-
-export interface FieldError {
-  /** Names joined by dots; empty for the whole. */
-  readonly path: string;
-  readonly message: string;
-}
 
 export interface PayloadCheck {
   /** Empty when the payload is as the schema wants it; at most ten errors. */

@@ -1,8 +1,6 @@
 /** The fields of the hash `providers`: `<name>` for a provider, `<name>/<tenant, percent-encoded>` for what a tenant has of its own there. */
-import { providerNameShape } from './wire.ts';
-
-/** Counts changes; no provider can have this name. */
-export const changesField = ':version';
+import { providerNameShape } from '../domain/operation.ts';
+import { changesField } from '../redis/versioned-records.ts';
 
 const maxTenantLength = 64;
 

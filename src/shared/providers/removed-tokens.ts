@@ -14,7 +14,7 @@ import { type AuthWire, toAuth } from './auth-wire.ts';
 import type { Credentials } from './credentials.ts';
 import forgetSource from './forget-token.lua';
 import { parseField } from './provider-field.ts';
-import { type ProviderRecords, parseRecord } from './provider-records.ts';
+import { type ProviderRecords, parseStored } from './provider-records.ts';
 import { tokenPlaceOf } from './token-place.ts';
 
 const forgetToken = defineScript('forget-token', forgetSource);
@@ -56,7 +56,7 @@ export function createRemovedTokens({ redis, keys, records, credentials }: Remov
 
   /** Undefined where there is none, or none that can be read. */
   function readAuth(field: string, texts: Texts): AuthWire | undefined {
-    const sealed = parseRecord<{ readonly auth_config?: AuthWire }>(texts.get(field) ?? '')?.provider.auth_config;
+    const sealed = parseStored<{ readonly auth_config?: AuthWire }>(texts.get(field) ?? '')?.provider.auth_config;
     const auth = sealed && credentials.open(sealed, field);
     return typeof auth === 'string' ? undefined : auth;
   }

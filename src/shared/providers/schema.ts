@@ -2,6 +2,8 @@
  * From the wire form of a provider to the configuration the system reads. Every fault is told at once, each with its place. The wire
  * form that comes back has all defaults filled in, so that a later change of a default does not change providers that exist.
  */
+
+import type { FieldError } from '../domain/field-error.ts';
 import { checkProviderUrl, type NetworkPolicy } from './address.ts';
 import { type AuthWire, mapSecrets, secretFields, toAuth } from './auth-wire.ts';
 import type { ProviderConfig, RateLimit } from './config.ts';
@@ -9,7 +11,7 @@ import { toFieldErrors } from './field-errors.ts';
 import { checkAgainstKind, fillKindDefaults, parseOptions } from './kind-rules.ts';
 import type { KindDescription } from './kinds/kind.ts';
 import type { ProviderKinds } from './kinds.ts';
-import { checkPayloadSchema, type FieldError } from './payload-schema.ts';
+import { checkPayloadSchema } from './payload-schema.ts';
 import { defaultBatchWaitMs, maskedSecret, type ProviderWire, parsePeriodMs, providerWire, readOnlyFields } from './wire.ts';
 
 export interface ParseOptions {

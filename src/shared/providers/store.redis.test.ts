@@ -1,17 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { beforeEach, describe, expect, it } from 'vitest';
-import type { RedisServer } from '../../../test/support/redis.ts';
-import { useRedis } from '../../../test/support/use-redis.ts';
-import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
+import { describe, expect, it } from 'vitest';
+import { storedAt, useProviderStore } from '../../../test/support/use-provider-store.ts';
+import type { RedisClient } from '../redis/connection.ts';
 import { createKeys } from '../redis/keys.ts';
-import { createProviderKinds } from './kinds.ts';
 import { createSealer } from './seal.ts';
-import { createProviderStore, type StoredProvider, type Written } from './store.ts';
+import type { ProviderStore, StoredProvider, Written } from './store.ts';
 import { tokenPlaceOf } from './token-place.ts';
 
-const keys = createKeys('store:');
-const sealer = createSealer(randomBytes(32));
-const atMs = Date.parse('2026-05-01T12:00:00Z');
 const crm = { name: 'crm', base_url: 'https://api.example.com', auth_config: { type: 'bearer', token: 'open-sesame' } };
 
 const client = {
@@ -24,29 +19,12 @@ const rotating = {
   auth_config: { ...client.auth_config, type: 'oauth2_refresh_token', refresh_token: 'r0' },
 };
 
-let server: RedisServer;
 let redis: RedisClient;
-let store: ReturnType<typeof open>;
+let store: ProviderStore;
 
-function open(more: Partial<Parameters<typeof createProviderStore>[0]> = {}) {
-  return createProviderStore({
-    redis,
-    keys,
-    sealer,
-    kinds: createProviderKinds(),
-    network: { allowPrivateNetworks: false },
-    now: () => atMs,
-    ...more,
-  });
-}
-
-useRedis((client, at) => {
+const { keys, open, hear } = useProviderStore('store:', (opened, client) => {
+  store = opened;
   redis = client;
-  server = at;
-});
-beforeEach(async () => {
-  await redis.flushall();
-  store = open();
 });
 
 function placeOf({ name, auth_config: auth }: typeof rotating): string {
@@ -87,7 +65,7 @@ describe('create', () => {
     expect(created.view).toMatchObject({
       version: 1,
       paused: false,
-      created_at: '2026-05-01T12:00:00.000Z',
+      created_at: storedAt,
       auth_config: { token: '***' },
     });
     const text = String(await redis.hget(keys.providers, 'crm'));
@@ -123,17 +101,11 @@ describe('create', () => {
   });
 
   it('announces the change', async () => {
-    const subscriber = connectRedis(server.url, { name: 'store-test-subscriber' });
-    const heard: string[] = [];
-    subscriber.on('message', (_: string, name: string) => heard.push(name));
-    await subscriber.subscribe(keys.providersChanged);
+    const heard = await hear(keys.providersChanged);
     await store.create(crm);
     await store.setPaused('crm', true);
     await store.remove('crm');
-    // A reply on the same connection comes after the messages before it.
-    await subscriber.ping();
-    expect(heard).toEqual(['crm', 'crm', 'crm']);
-    await disconnectRedis(subscriber);
+    expect(await heard()).toEqual(['crm', 'crm', 'crm']);
   });
 });
 

@@ -6,28 +6,22 @@
  * A secret that is kept ("***", or a PATCH without `auth_config`) stays even where `base_url` changes: whoever may change
  * providers can thereby send a stored credential to a host of their choice. That is why the API asks for the scope `admin` here.
  */
+
+import type { FieldError } from '../domain/field-error.ts';
+import { providerNameShape } from '../domain/operation.ts';
+import { versionOf, type WriteOptions } from '../redis/versioned-records.ts';
 import type { NetworkPolicy } from './address.ts';
 import type { ProviderConfig } from './config.ts';
 import { createCredentials } from './credentials.ts';
 import type { ProviderKinds } from './kinds.ts';
 import { type Fields, patchFields } from './overlay.ts';
-import type { FieldError } from './payload-schema.ts';
 import { parseField } from './provider-field.ts';
-import {
-  createProviderRecords,
-  damagedRecord,
-  isDamaged,
-  parseRecord,
-  type RecordsDeps,
-  type StoredRecord,
-  type WriteOptions,
-  whyInvalid,
-} from './provider-records.ts';
+import { createProviderRecords, isDamaged, parseStored, type RecordsDeps, type StoredRecord, whyInvalid } from './provider-records.ts';
 import { createRemovedTokens } from './removed-tokens.ts';
 import { maskSecrets, parseProvider } from './schema.ts';
 import type { Sealer } from './seal.ts';
 import { createTenantStore } from './tenant-store.ts';
-import { type ProviderWire, providerNameShape } from './wire.ts';
+import type { ProviderWire } from './wire.ts';
 
 /** What people see of a provider: secrets are `"***"`. */
 export type ProviderView = ProviderWire & {
@@ -76,7 +70,7 @@ export function createProviderStore(deps: ProviderStoreDeps) {
   }
 
   function openWire(name: string, text: string): OpenedWire {
-    const record = parseRecord<ProviderWire>(text);
+    const record = parseStored<ProviderWire>(text);
     if (!record) return { status: 'unreadable', reason: 'the stored configuration is damaged' };
     const auth = credentials.open(record.provider.auth_config, name);
     if (typeof auth === 'string') return { status: 'unreadable', reason: auth };
@@ -112,7 +106,7 @@ export function createProviderStore(deps: ProviderStoreDeps) {
 
   async function createNew(name: string, input: unknown): Promise<Written> {
     const text = await readProvider(name);
-    if (text !== undefined) return { status: 'conflict', version: (parseRecord(text) ?? damagedRecord(text)).version };
+    if (text !== undefined) return { status: 'conflict', version: versionOf(text) };
     return write(name, input, undefined);
   }
 
@@ -179,7 +173,7 @@ export function createProviderStore(deps: ProviderStoreDeps) {
     async remove(name: string): Promise<{ status: 'removed' | 'not_found' }> {
       if (!providerNameShape.test(name)) return { status: 'not_found' };
       const removed = await records.remove(name);
-      if (removed.status === 'missing') return { status: 'not_found' };
+      if (removed.status !== 'removed') return { status: 'not_found' };
       await forgetTokensOf(removed.texts);
       return { status: 'removed' };
     },

@@ -1,19 +1,13 @@
-import { randomBytes } from 'node:crypto';
-import { beforeEach, describe, expect, it } from 'vitest';
-import type { RedisServer } from '../../../test/support/redis.ts';
-import { useRedis } from '../../../test/support/use-redis.ts';
-import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
-import { createKeys } from '../redis/keys.ts';
-import { createProviderKinds } from './kinds.ts';
+import { describe, expect, it } from 'vitest';
+import { useProviderStore } from '../../../test/support/use-provider-store.ts';
+import type { RedisClient } from '../redis/connection.ts';
 import { tenantField } from './provider-field.ts';
 import { createProviderRecords } from './provider-records.ts';
 import { createSealer } from './seal.ts';
-import { createProviderStore, type ProviderStore } from './store.ts';
+import type { ProviderStore } from './store.ts';
 import type { StoredTenant, TenantWritten } from './tenant-store.ts';
 import { tokenPlaceOf } from './token-place.ts';
 
-const keys = createKeys('tenants:');
-const sealer = createSealer(randomBytes(32));
 const crm = {
   name: 'crm',
   kind: 'hubspot',
@@ -25,22 +19,12 @@ const crm = {
 };
 const own = { auth_config: { type: 'bearer', token: 'acme-token' }, rate_limit: 60, options: { default_country: 'FR' } };
 
-let server: RedisServer;
 let redis: RedisClient;
 let store: ProviderStore;
 
-function open(more: Partial<Parameters<typeof createProviderStore>[0]> = {}): ProviderStore {
-  const network = { allowPrivateNetworks: false };
-  return createProviderStore({ redis, keys, sealer, kinds: createProviderKinds(), network, now: Date.now, ...more });
-}
-
-useRedis((client, at) => {
+const { keys, open, hear } = useProviderStore('tenants:', async (opened, client) => {
+  store = opened;
   redis = client;
-  server = at;
-});
-beforeEach(async () => {
-  await redis.flushall();
-  store = open();
   await store.create(crm);
 });
 
@@ -285,15 +269,10 @@ describe('removing', () => {
       ['crm2', 'acme'],
     ] as const)
       await store.putTenant(name, tenant, own);
-    const subscriber = connectRedis(server.url, { name: 'tenant-store-test-subscriber' });
-    const heard: string[] = [];
-    subscriber.on('message', (_: string, field: string) => heard.push(field));
-    await subscriber.subscribe(keys.providersChanged);
+    const heard = await hear(keys.providersChanged);
     await redis.script('FLUSH');
     await store.remove('crm');
-    await subscriber.ping();
-    expect(heard.sort()).toEqual(['crm', 'crm/acme', 'crm/b%2Fc']);
+    expect([...(await heard())].sort()).toEqual(['crm', 'crm/acme', 'crm/b%2Fc']);
     expect((await redis.hkeys(keys.providers)).sort()).toEqual([':version', 'crm2', 'crm2/acme']);
-    await disconnectRedis(subscriber);
   });
 });

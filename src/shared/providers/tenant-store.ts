@@ -5,7 +5,10 @@
  * What always holds: what a tenant has is valid with its provider when either is written; it never outlives its provider; and where the
  * two cannot be read together there is no configuration for the tenant, never the provider's own, which is another account.
  */
-import { defaultTenant, queueName } from '../domain/operation.ts';
+
+import type { FieldError } from '../domain/field-error.ts';
+import { defaultTenant, providerNameShape, queueName } from '../domain/operation.ts';
+import type { WriteOptions } from '../redis/versioned-records.ts';
 import type { NetworkPolicy } from './address.ts';
 import { type AuthWire, mapSecrets } from './auth-wire.ts';
 import type { ProviderConfig } from './config.ts';
@@ -13,12 +16,11 @@ import type { Credentials } from './credentials.ts';
 import { toFieldErrors } from './field-errors.ts';
 import type { ProviderKinds } from './kinds.ts';
 import { type Fields, mergeTenant, patchFields } from './overlay.ts';
-import type { FieldError } from './payload-schema.ts';
 import { isTenantName, parseField, tenantField } from './provider-field.ts';
-import { isDamaged, type ProviderRecords, parseRecord, type StoredRecord, type WriteOptions, whyInvalid } from './provider-records.ts';
+import { isDamaged, type ProviderRecords, parseStored, type StoredRecord, whyInvalid } from './provider-records.ts';
 import { fillKeptSecrets, type ParsedProvider, parseProvider } from './schema.ts';
 import type { OpenedWire } from './store.ts';
-import { maskedSecret, type ProviderWire, providerNameShape, readOnlyFields, type TenantWire, tenantWire } from './wire.ts';
+import { maskedSecret, type ProviderWire, readOnlyFields, type TenantWire, tenantWire } from './wire.ts';
 
 /** What people see: the fields that the tenant has of its own, secrets as `"***"`. */
 export type TenantView = TenantWire & {
@@ -69,7 +71,7 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
 
   /** What a tenant has, in the clear, or why it cannot be read. */
   function openOwn(field: string, text: string): { own: TenantWire; record: Stored } | string {
-    const record = parseRecord<TenantWire>(text);
+    const record = parseStored<TenantWire>(text);
     if (!record) return damaged;
     const { auth_config: sealed, ...fields } = record.provider;
     const auth = sealed && credentials.open(sealed, field);
@@ -128,8 +130,7 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
     const sealed = auth && credentials.seal(auth, field);
     if (auth && !sealed) return { status: 'no_key' };
     const written = await records.write(field, before, { paused: false, provider: sealed ? { ...fields, auth_config: sealed } : fields });
-    if (written.status === 'orphan') return { status: 'unknown_provider' };
-    if (written.status === 'conflict') return written;
+    if (written.status !== 'written') return written.status === 'conflict' ? written : { status: 'unknown_provider' };
     return { status: before ? 'replaced' : 'created', tenant: openTenant(provider, tenant, written.text, providerText) };
   }
 
@@ -185,7 +186,7 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
     async removeTenant(provider: string, tenant: string): Promise<{ status: 'removed' | 'not_found' }> {
       if (!providerNameShape.test(provider) || !isTenantName(tenant)) return { status: 'not_found' };
       const removed = await records.remove(tenantField(provider, tenant));
-      if (removed.status === 'missing') return { status: 'not_found' };
+      if (removed.status !== 'removed') return { status: 'not_found' };
       await forgetTokensOf(removed.texts);
       return { status: 'removed' };
     },

@@ -3,10 +3,9 @@
  * field, or on what is stored already, is checked in schema.ts.
  */
 import { z } from 'zod';
-import type { operationKinds } from '../domain/operation.ts';
+import { type operationKinds, providerNameShape } from '../domain/operation.ts';
 import { authWire } from './auth-wire.ts';
 
-export const providerNameShape = /^[a-z0-9_-]{1,64}$/;
 /** Shown in place of a secret; sent back, it keeps the secret that is stored. */
 export const maskedSecret = '***';
 

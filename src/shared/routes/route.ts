@@ -1,5 +1,6 @@
 /** A route: which operations addressed to `auto` go to which providers. Its fields with their bounds, as they travel and are stored. */
 import { z } from 'zod';
+import type { FieldError } from '../domain/field-error.ts';
 import { autoProvider, maxChildren } from '../domain/parent-id.ts';
 import { type CompileRule, maxRuleLength, type Rule } from './rule.ts';
 
@@ -48,12 +49,6 @@ const readOnlyFields: readonly string[] = ['version', 'created_at', 'updated_at'
 
 export interface Route extends RouteWire {
   readonly rule: Rule | undefined;
-}
-
-export interface FieldError {
-  /** Names joined by dots; empty for the whole. */
-  readonly path: string;
-  readonly message: string;
 }
 
 export type ParsedRoute =

@@ -2,18 +2,21 @@
  * Routes in Redis: one hash, a field for each. Every change goes through a script that compares versions, counts the change and announces
  * it. A route that cannot be read (damaged, or with a filter that is no longer accepted) is listed with the reason and matches nothing.
  */
+import type { FieldError } from '../domain/field-error.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
-import { defineScript, unexpectedReply } from '../redis/script.ts';
-import removeSource from './remove-route.lua';
-import { type FieldError, maxRoutes, type ParsedRoute, parseRoute, type Route, type RouteWire, routeNameShape } from './route.ts';
+import {
+  type Conflict,
+  createVersionedRecords,
+  parseRecord,
+  type Stamps,
+  versionOf,
+  type WriteOptions,
+} from '../redis/versioned-records.ts';
+import { maxRoutes, type ParsedRoute, parseRoute, type Route, type RouteWire, routeNameShape } from './route.ts';
 import type { CompileRule } from './rule.ts';
-import writeSource from './write-route.lua';
 
-const writeRoute = defineScript('write-route', writeSource);
-const removeRoute = defineScript('remove-route', removeSource);
-
-export type RouteView = RouteWire & { readonly version: number; readonly created_at: string; readonly updated_at: string };
+export type RouteView = RouteWire & Stamps;
 
 export type StoredRoute =
   | { readonly status: 'ready'; readonly name: string; readonly version: number; readonly route: Route; readonly view: RouteView }
@@ -23,14 +26,12 @@ export type WrittenRoute =
   | { readonly status: 'created' | 'replaced'; readonly route: StoredRoute }
   | { readonly status: 'invalid'; readonly errors: readonly FieldError[] }
   /** The name is taken, or `ifVersion` is not the stored version; 0: there is no such route. */
-  | { readonly status: 'conflict'; readonly version: number }
+  | Conflict
   /** There are `maxRoutes` already. */
   | { readonly status: 'full' };
 
-export interface WriteRouteOptions {
+export interface WriteRouteOptions extends WriteOptions {
   readonly isProvider: (name: string) => boolean;
-  /** Refuse unless this is the stored version. */
-  readonly ifVersion?: number | undefined;
 }
 
 export interface RouteStoreDeps {
@@ -43,25 +44,17 @@ export interface RouteStoreDeps {
 
 export type RouteStore = ReturnType<typeof createRouteStore>;
 
-/** `version` comes first: the scripts read it from the beginning of the text. */
-interface StoredRecord {
-  readonly version: number;
-  readonly created_at: string;
-  readonly updated_at: string;
+interface Content {
   readonly route: RouteWire;
 }
 
-const changesField = ':version';
-/** Writers meet rarely; this many lost races in a row mean something else is wrong. */
-const maxRaces = 10;
-
 export function createRouteStore({ redis, keys, compileRule, now }: RouteStoreDeps) {
-  const readText = async (name: string): Promise<string | undefined> =>
-    routeNameShape.test(name) ? ((await redis.hget(keys.routes, name)) ?? undefined) : undefined;
+  const records = createVersionedRecords({ redis, key: keys.routes, channel: keys.routesChanged, now });
+  const readText = async (name: string): Promise<string | undefined> => (routeNameShape.test(name) ? records.read(name) : undefined);
 
   /** Never throws: what cannot be read says why. */
   function open(name: string, text: string): StoredRoute {
-    const record = parseRecord(text);
+    const record = parseRecord<Content>(text, 'route');
     if (!record) return { status: 'unreadable', name, version: versionOf(text), reason: 'the stored route is damaged' };
     const { version, created_at, updated_at } = record;
     const parsed = parseRoute(record.route, compileRule);
@@ -84,34 +77,20 @@ export function createRouteStore({ redis, keys, compileRule, now }: RouteStoreDe
   async function write(name: string, input: unknown, before: string | undefined, options: WriteRouteOptions): Promise<WrittenRoute> {
     const parsed = check(input, options);
     if (parsed.status === 'invalid') return parsed;
-    const updated_at = new Date(now()).toISOString();
-    const seen = before === undefined ? 0 : versionOf(before);
-    const created_at = (before === undefined ? undefined : parseRecord(before)?.created_at) ?? updated_at;
-    const text = JSON.stringify({ version: seen + 1, created_at, updated_at, route: parsed.wire } satisfies StoredRecord);
-    const reply = (await writeRoute.run(redis, [keys.routes], [name, seen, text, keys.routesChanged, maxRoutes])) as [string, number?];
-    if (reply[0] === 'written') return { status: before === undefined ? 'created' : 'replaced', route: open(name, text) };
-    if (reply[0] === 'conflict') return { status: 'conflict', version: Number(reply[1]) };
-    if (reply[0] === 'full') return { status: 'full' };
-    throw unexpectedReply(writeRoute.name, reply);
-  }
-
-  async function readTexts(): Promise<{ changes: number; texts: Map<string, string> }> {
-    const { [changesField]: changes, ...texts } = await redis.hgetall(keys.routes);
-    return { changes: Number(changes ?? 0), texts: new Map(Object.entries(texts)) };
+    const content: Content = { route: parsed.wire };
+    const written = await records.write(name, before === undefined ? undefined : stampsOf(before), content, { maxRecords: maxRoutes });
+    if (written.status === 'written') return { status: before === undefined ? 'created' : 'replaced', route: open(name, written.text) };
+    return written.status === 'conflict' ? written : { status: 'full' };
   }
 
   return {
     open,
-    readTexts,
-
-    /** How many changes there have been. */
-    async countChanges(): Promise<number> {
-      return Number((await redis.hget(keys.routes, changesField)) ?? 0);
-    },
+    readTexts: records.readAll,
+    countChanges: records.countChanges,
 
     /** In the order they are asked; unreadable ones last. */
     async list(): Promise<StoredRoute[]> {
-      const { texts } = await readTexts();
+      const { texts } = await records.readAll();
       return inOrder([...texts].map(([name, text]) => open(name, text)));
     },
 
@@ -139,22 +118,15 @@ export function createRouteStore({ redis, keys, compileRule, now }: RouteStoreDe
 
     /** Creates or replaces; the name is the path's, whatever the body says. */
     async put(name: string, input: unknown, options: WriteRouteOptions): Promise<WrittenRoute> {
-      for (let races = 0; ; races += 1) {
-        const before = await readText(name);
-        const version = before === undefined ? 0 : versionOf(before);
-        if (options.ifVersion !== undefined && options.ifVersion !== version) return { status: 'conflict', version };
-        const written = await write(name, isFields(input) ? { ...input, name } : input, before, options);
-        if (written.status !== 'conflict' || races >= maxRaces) return written;
-      }
+      const attempt = (before: string | undefined) => write(name, isFields(input) ? { ...input, name } : input, before, options);
+      return routeNameShape.test(name) ? records.change(name, options, attempt) : attempt(undefined);
     },
 
-    async remove(name: string, ifVersion?: number): Promise<{ status: 'removed' | 'not_found' } | { status: 'conflict'; version: number }> {
+    async remove(name: string, ifVersion?: number): Promise<{ status: 'removed' | 'not_found' } | Conflict> {
       if (!routeNameShape.test(name)) return { status: 'not_found' };
-      const reply = (await removeRoute.run(redis, [keys.routes], [name, ifVersion ?? '', keys.routesChanged])) as [string, number?];
-      if (reply[0] === 'removed') return { status: 'removed' };
-      if (reply[0] === 'missing') return { status: 'not_found' };
-      if (reply[0] === 'conflict') return { status: 'conflict', version: Number(reply[1]) };
-      throw unexpectedReply(removeRoute.name, reply);
+      const removed = await records.remove(name, { ifVersion });
+      if (removed.status === 'conflict') return removed;
+      return { status: removed.status === 'removed' ? 'removed' : 'not_found' };
     },
   };
 }
@@ -168,18 +140,9 @@ export function inOrder(routes: readonly StoredRoute[]): StoredRoute[] {
   });
 }
 
-/** As the scripts see it. */
-function versionOf(text: string): number {
-  return Number(/^\{"version":(\d+)[,}]/.exec(text)?.[1] ?? 0);
-}
-
-function parseRecord(text: string): StoredRecord | undefined {
-  try {
-    const record = JSON.parse(text) as StoredRecord;
-    return Number.isSafeInteger(record.version) && isFields(record.route) ? record : undefined;
-  } catch {
-    return undefined;
-  }
+/** Of a damaged text too, so that it can be replaced. */
+function stampsOf(text: string) {
+  return { version: versionOf(text), created_at: parseRecord<Content>(text, 'route')?.created_at };
 }
 
 function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
