@@ -1,10 +1,11 @@
 /** What happens to a lane between its calls, with parts that a test plays. */
 import { describe, expect, test, vi } from 'vitest';
 import { failed } from '../../../test/support/engine.ts';
-import { aLane, anOperation, appliedAt, aQueue } from '../../../test/support/lanes.ts';
+import { aLane, anOperation, appliedAt, aQueue, aShard } from '../../../test/support/lanes.ts';
 import { providerConfig } from '../../../test/support/provider-config.ts';
 import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
+import type { QueueReader } from '../../shared/queue/claim.ts';
 import type { CallOutcome } from '../providers/provider.ts';
 import { CallUnderWay } from './call-under-way.ts';
 import type { Lane } from './lane.ts';
@@ -13,7 +14,7 @@ import type { SettlerItem } from './settler.ts';
 
 useFakeTimers();
 
-function start(part: { config?: ProviderConfig | undefined; mark?: () => Promise<boolean> } = {}) {
+function start(part: { config?: ProviderConfig | undefined; mark?: QueueReader['mark'] } = {}) {
   const entered: { lane: Lane; isFirst: boolean }[] = [];
   const written: SettlerItem[] = [];
   const pauses: [number, string][] = [];
@@ -170,17 +171,37 @@ describe('ends of calls', () => {
     expect(lane.waiting[0]?.attempts).toBe(0);
   });
 
-  test('a call that we cut is in doubt, but nobody’s fault: not the operation’s, not the provider’s', () => {
-    const { entered, reports, written, end } = start();
-    const lane = aLane([anOperation(1, { kind: 'create', isMarked: true }), anOperation(2)]);
-    end(lane, failed('ambiguous', { code: 'aborted' }), 2);
+  test('a call that we cut is nobody’s fault: not the operation’s, not the provider’s', () => {
+    const { reports, end } = start();
+    const lane = aLane([anOperation(1)]);
+    end(lane, failed('ambiguous', { code: 'aborted' }));
     expect(reports).toEqual([]);
-    expect(written).toEqual([]);
-    expect(lane.waiting.map(({ isSuspect, isMarked, attempts }) => [isSuspect, isMarked, attempts])).toEqual([
-      [true, false, 0],
-      [true, false, 0],
+    expect(lane.waiting.map(({ attempts, lastError }) => [attempts, lastError])).toEqual([[0, undefined]]);
+  });
+
+  test('but it is in doubt: that is written before it goes again, and it is marked then as any call in doubt is', () => {
+    const { entered, written, end } = start();
+    const lane = aLane([anOperation(1, { kind: 'create', isMarked: true }), anOperation(2, { isMarked: true }), anOperation(3)]);
+    end(lane, failed('ambiguous', { code: 'aborted' }), 2);
+    expect([lane.state, entered]).toEqual(['settling', []]);
+    // What was one call is one again: a create that was made may hold what came with it.
+    const trial = { attempts: 0, dueAtMs: 0, error: undefined, startedIn: 0, sealedTo: 2, isInDoubt: true };
+    expect(written.map(({ finals = [], retries = [] }) => [finals, retries.map((each) => [each.entry.rank, each.trial])])).toEqual([
+      [
+        [],
+        [
+          [1, trial],
+          [2, trial],
+        ],
+      ],
     ]);
-    expect(entered).toEqual([{ lane, isFirst: true }]);
+    written[0]?.whenWritten?.();
+    expect(entered).toEqual([{ lane, isFirst: false }]);
+    expect(lane.waiting.map(({ isInDoubt, isSuspect, isMarked, hasTrial }) => [isInDoubt, isSuspect, isMarked, hasTrial])).toEqual([
+      [true, true, false, true],
+      [true, true, false, true],
+      [false, false, false, false],
+    ]);
   });
 
   test('the provider’s health is told of once a call; refusals of records are no failures of its', () => {
@@ -242,6 +263,16 @@ describe('marks', () => {
     expect(lane.sealedTo).toBe(2);
     expect(lane.waiting.every(({ isMarked, hasTrial }) => isMarked && hasTrial)).toBe(true);
     expect(entered).toEqual([{ lane, isFirst: true }]);
+  });
+
+  test('say what was tried, what is in doubt, and under which lease the call is made', async () => {
+    const marks: unknown[] = [];
+    const { runner } = start({ mark: async (...mark) => marks.push(mark) > 0 });
+    const queue = aQueue('crm', aShard({ epoch: 7 }));
+    const lastError = { code: 'provider_error', message: 'it failed', retryable: true };
+    await runner.mark(aLane([anOperation(1, { kind: 'create', attempts: 2, lastError, isInDoubt: true })], { queue }), 1);
+    const trial = { attempts: 2, dueAtMs: 0, error: lastError, startedIn: 7, sealedTo: 0, isInDoubt: true };
+    expect(marks).toEqual([[queue.shard, 'crm', new Map([['1001-1', trial]])]]);
   });
 
   test('not written, it waits a little and tries again', async () => {

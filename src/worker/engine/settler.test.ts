@@ -3,7 +3,7 @@ import { anOperation, aQueue, aShard } from '../../../test/support/lanes.ts';
 import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
 import type { Settlement } from '../../shared/queue/settle.ts';
 import { finish } from './conclude.ts';
-import { Settler } from './settler.ts';
+import { Settler, type SettlerDeps } from './settler.ts';
 import type { QueueState } from './shard-state.ts';
 
 useFakeTimers();
@@ -14,7 +14,7 @@ const away: Settle = async () => {
   throw new Error('Redis is away');
 };
 
-function startSettler(settle: Settle = ok) {
+function startSettler(settle: Settle = ok, part: Partial<SettlerDeps> = {}) {
   const redis = { settle };
   const written: Settlement[][] = [];
   const events: string[] = [];
@@ -29,6 +29,7 @@ function startSettler(settle: Settle = ok) {
     onBatch: (operations) => void events.push(`batch ${operations}`),
     onError: () => void events.push('error'),
     onBug: () => void events.push('bug'),
+    ...part,
   });
   return { settler, redis, written, events };
 }
@@ -118,6 +119,20 @@ test('a fault in what follows a writing does not write it again, nor tell the ot
   expect(written).toHaveLength(1);
   expect(goneOn).toEqual([2]);
   expect(events).toEqual(['bug', 'written crm 2+0', 'batch 2']);
+});
+
+test.each(['onLost', 'onBatch', 'onWritten'] as const)('nor does a fault of %s', async (which) => {
+  const faulty = () => {
+    throw new Error('a bug');
+  };
+  const { settler, written, events } = startSettler(async () => ['ok', 'lost', 'ok'], { [which]: faulty });
+  const goneOn: string[] = [];
+  for (const name of ['a', 'another’s', 'b']) settler.add(aQueue(name), { finals: [final(1)], whenWritten: () => void goneOn.push(name) });
+  await vi.advanceTimersByTimeAsync(500);
+  expect(written).toHaveLength(1);
+  expect(goneOn).toEqual(['a', 'b']);
+  expect(events).toContain('bug');
+  expect(events).not.toContain('error');
 });
 
 test('a lost lease is told, and its lanes do not go on', async () => {

@@ -2,7 +2,7 @@
  * Collects what is to be written about finished attempts, and writes it many at a time. A batch whose answer was lost is written
  * again: the script may run twice. While Redis is away nothing is forgotten, and nothing more is called.
  */
-import type { FinalSettlement, RetrySettlement, Settle, SettledEntry } from '../../shared/queue/settle.ts';
+import type { FinalSettlement, RetrySettlement, Settle, SettledEntry, Settlement } from '../../shared/queue/settle.ts';
 import type { QueueState } from './shard-state.ts';
 
 /** Long enough to gather a batch, short enough not to be felt by a record with a queue of its own. */
@@ -124,31 +124,28 @@ export class Settler {
 
   /** Returns what could not be written. */
   async #tryToWrite(batch: readonly Pending[]): Promise<readonly Pending[]> {
+    let answers: readonly ('ok' | 'lost')[];
     try {
-      const answers = await this.#deps.settle(
-        batch.map(({ queue, finals, retries, settledBefore }) => ({
-          shard: queue.shard.shard,
-          epoch: queue.shard.epoch,
-          queue: queue.name,
-          keep: this.#deps.keepOf(queue),
-          finals,
-          retries,
-          settledBefore,
-        })),
-      );
-      this.#deps.onBatch(batch.reduce((sum, item, i) => sum + this.#written(item, answers[i]), 0));
-      return [];
+      answers = await this.#deps.settle(batch.map((item) => this.#settlementOf(item)));
     } catch (error) {
       this.#deps.onError(error);
       return batch;
     }
+    const operations = batch.reduce((sum, item, i) => sum + this.#written(item, answers[i]), 0);
+    this.#attempt(() => this.#deps.onBatch(operations));
+    return [];
+  }
+
+  #settlementOf({ queue, finals, retries, settledBefore }: Pending): Settlement {
+    const { shard, epoch } = queue.shard;
+    return { shard, epoch, queue: queue.name, keep: this.#deps.keepOf(queue), finals, retries, settledBefore };
   }
 
   /** How many operations of it were written. */
   #written({ queue, finals, retries, settledBefore, whenWritten }: Pending, answer: 'ok' | 'lost' | undefined): number {
     if (queue.shard.isGone) return 0;
     if (answer === 'lost') {
-      this.#deps.onLost(queue);
+      this.#attempt(() => this.#deps.onLost(queue));
       return 0;
     }
     // Lanes go on first: what they leave behind is room for the next entries.

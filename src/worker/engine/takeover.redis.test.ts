@@ -1,6 +1,6 @@
 /** What a dead, stopped, frozen or unlucky worker leaves, and what the next owner makes of it: on a real Redis, with a played provider. */
 import { describe, expect, test } from 'vitest';
-import { allAre, placeOf, update, viewOf } from '../../../test/support/bench-facts.ts';
+import { allAre, create, pending, placeOf, update, viewOf } from '../../../test/support/bench-facts.ts';
 import { type Bench, crash, failed } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { createPlayedProvider, startWith } from '../../../test/support/played-provider.ts';
@@ -162,6 +162,29 @@ describe('handing over', () => {
     await stopping;
     await allAre(bench, 'succeeded', ids);
     expect(provider.operations.map(({ recordId }) => recordId)).toEqual(['in flight', 'waits']);
+  });
+
+  test('a call that was cut for another shard of its batch is in doubt under the next owner, too', async () => {
+    bench = await startBench({ shards: 2 });
+    const hanging = createPlayedProvider({ holds: () => true });
+    // One batch holds all, and there is no permit for a second.
+    const once = { limits: [{ requests: 1, perMs: 3_600_000, burst: 1 }] };
+    const former = startWith(bench, hanging, { maxBatch: 50, config: providerConfig({ ...once, isPaused: true }) });
+    const ids: string[] = [];
+    for (let i = 0; i < 8; i++) ids.push(await create(bench, `r${i}`));
+    await pending(bench, ids.length);
+    former.configure('crm', providerConfig({ ...once, version: 2 }));
+    await hanging.calls(1);
+    expect(hanging.operations).toHaveLength(ids.length);
+    former.engine.dropShard(0);
+    await former.stop();
+    const handedOver = ids.filter((id) => placeOf(id).shard === 1);
+    const provider = createPlayedProvider();
+    startWith(bench, provider);
+    await allAre(bench, 'succeeded', handedOver);
+    const repeated = provider.operations.filter(({ operationId }) => handedOver.includes(operationId));
+    expect(repeated.map(({ isInDoubt }) => isInDoubt)).toEqual(handedOver.map(() => true));
+    expect(hanging.seen).toHaveLength(1);
   });
 
   test('a worker that joins gets its share while the other works, and nothing is called twice or out of order', async () => {
