@@ -13,7 +13,12 @@ export const faultsSchema = z.strictObject({
   /** The provider's own name of the error, where `status` alone does not say which. */
   code: z.string().max(128).optional(),
   message: z.string().max(1_024).optional(),
-  /** Seconds or an HTTP date, sent as `Retry-After` with those answers. */
+  /**
+   * Share of calls that are carried out, and then answered with `status` by a gateway: a page that says nothing of them. `code` and `message`
+   * are not in it.
+   */
+  applied_error_rate: rate.default(0),
+  /** Seconds or an HTTP date, sent as `Retry-After` with the answers of both. */
   retry_after: z.union([z.number().min(0), z.string().max(64)]).optional(),
   /** Share of calls that are carried out and whose connection is then cut: the caller cannot know. */
   drop_rate: rate.default(0),
@@ -38,6 +43,7 @@ export const noFaults: Faults = faultsSchema.parse({});
 export type Verdict =
   | { readonly does: 'apply' }
   | { readonly does: 'apply_and_drop' }
+  | { readonly does: 'apply_and_fail'; readonly status: number; readonly retryAfter: string | undefined }
   | { readonly does: 'hang' }
   | { readonly does: 'refuse'; readonly failure: ToldFailure; readonly retryAfter: string | undefined };
 
@@ -53,6 +59,9 @@ export function judge(
   const strikesItemsOnly = faults.record_ids !== undefined && isBatch && !faults.whole_batch;
   if (!strikesItemsOnly && random() < faults.error_rate) {
     return { does: 'refuse', failure: failureOf(faults), retryAfter: faults.retry_after?.toString() };
+  }
+  if (random() < faults.applied_error_rate) {
+    return { does: 'apply_and_fail', status: faults.status, retryAfter: faults.retry_after?.toString() };
   }
   return random() < faults.drop_rate ? { does: 'apply_and_drop' } : { does: 'apply' };
 }

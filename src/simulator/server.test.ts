@@ -108,6 +108,20 @@ test('faults: latency, errors with Retry-After, and a call carried out whose ans
   expect((await call('PUT', '/_control/faults', { latency: 1 })).status).toBe(422);
 });
 
+test('faults: a gateway gives up on a call that is carried out all the same, with or without a time to wait', async () => {
+  const { call, url } = await start();
+  await call('PUT', '/_control/faults', { applied_error_rate: 1, status: 504, operations: ['create'], times: 1 });
+  const answer = await fetch(`${url}/contact`, { method: 'POST', body: JSON.stringify({ id: '1', n: 1 }) });
+  expect([answer.status, answer.headers.get('retry-after'), answer.headers.get('content-type')]).toEqual([504, null, 'text/html']);
+  expect(await answer.text()).toContain('504');
+  expect((await call('GET', '/contact/1')).body.n).toBe(1);
+  await call('PUT', '/_control/faults', { applied_error_rate: 1, status: 502, retry_after: 3 });
+  const paused = await fetch(`${url}/contact/1`, { method: 'PUT', body: JSON.stringify({ n: 2 }) });
+  expect([paused.status, paused.headers.get('retry-after')]).toEqual([502, '3']);
+  await call('PUT', '/_control/faults', {});
+  expect((await call('GET', '/contact/1')).body.n).toBe(2);
+});
+
 test('faults strike certain operations only, and no more often than they are told to', async () => {
   const { call } = await start();
   await call('PUT', '/_control/faults', { error_rate: 1, status: 500, operations: ['create'], times: 2 });

@@ -77,6 +77,7 @@ export function createSimulator({ provider, now, random, wait, keepCalls }: Simu
       return { with: 'reply', reply: withRetryAfter(told, verdict.retryAfter) };
     }
     const answer = provider.answer(request, failItem);
+    if (verdict.does === 'apply_and_fail') return { with: 'reply', reply: withRetryAfter(gatewayPage(verdict.status), verdict.retryAfter) };
     return verdict.does === 'apply_and_drop' ? { with: 'cut' } : { with: 'reply', reply: answer };
   }
 
@@ -116,6 +117,11 @@ function throttled(waitMs: number): Reply {
 
 function refused(status: number): Reply {
   return { status, body: { error: status === 429 ? 'too many requests' : 'told to fail' } };
+}
+
+/** Of no kind's own form: what stands before the provider knows nothing of it. */
+function gatewayPage(status: number): Reply {
+  return { status, text: `<html><body>${status}: no answer from the server behind</body></html>`, contentType: 'text/html' };
 }
 
 function withRetryAfter(reply: Reply, retryAfter: string | undefined): Reply {

@@ -186,6 +186,21 @@ describe.each(kinds)('the adapter of the kind $name', (kind) => {
     expect(await countRecords()).toBe(2);
   });
 
+  test.each([502, 503, 504])('a create that a gateway answered with %i after it was carried out is not made twice', async (status) => {
+    const adapter = open();
+    for (const [n, pause] of [{}, { retry_after: 1 }].entries()) {
+      await simulator.faults({ applied_error_rate: 1, status, operations: ['create'], ...pause });
+      const answered = create(n);
+      const error = errorOf(await one(adapter, answered));
+      expect(error?.retryAfterMs).toBe(n === 0 ? undefined : 1_000);
+      await simulator.faults({});
+      expect(await countRecords()).toBe(n + 1);
+      const repeated = await one(adapter, { ...answered, isInDoubt: error?.isInDoubt === true || error?.kind === 'ambiguous' });
+      expect(idOf(repeated)).toEqual(expect.any(String));
+      expect(await countRecords()).toBe(n + 1);
+    }
+  });
+
   test('a create in doubt that was not carried out is made now', async () => {
     const adapter = open();
     expect((await one(adapter, create(1, { isInDoubt: true }))).status).toBe('accepted');

@@ -1,7 +1,7 @@
 /** Plays a provider to a dialect: answers from a list or by a function, and the requests it got. For tests that need no connection. */
 import type { Exchange, ExchangeAnswer, ExchangeReply, ExchangeRequest } from '../../src/worker/providers/exchange.ts';
 
-export type Answering = (request: ExchangeRequest, index: number) => ExchangeReply;
+export type Answering = (request: ExchangeRequest, index: number) => ExchangeReply | Promise<ExchangeReply>;
 
 export interface PlayedExchange extends Exchange {
   readonly requests: readonly ExchangeRequest[];

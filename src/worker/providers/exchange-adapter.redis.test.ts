@@ -60,11 +60,19 @@ describe('an adapter of several requests', () => {
     expect(failure.json()).toBeUndefined();
   });
 
-  it('masks secrets in bodies and headers', async () => {
+  it('hands answers over as they came, and masks secrets in what an outcome keeps of them', async () => {
     const { url } = await receive((call) => ({ status: 400, headers: { 'x-echo': 'static-token' }, body: call.headers['authorization'] }));
-    const reply = (await asking({ baseUrl: url }, get())) as ExchangeAnswer;
-    expect(reply.text).toBe('Bearer ***');
-    expect(reply.header('x-echo')).toBe('***');
+    const adapter = open({ baseUrl: url }, async (calls, exchange) => {
+      const reply = (await exchange.request(get())) as ExchangeAnswer;
+      const { text } = reply;
+      expect([text, reply.header('x-echo')]).toEqual(['Bearer static-token', 'static-token']);
+      const error = { kind: 'invalid', code: 'rejected', message: `said ${text}`, answer: text } as const;
+      return calls.map((_, n) => (n === 0 ? { status: 'failed', error } : { status: 'unsent', reason: text }));
+    });
+    expect((await send(adapter, undefined, [preparedOf(), preparedOf()]).sent).outcomes).toEqual([
+      { status: 'failed', error: { kind: 'invalid', code: 'rejected', message: 'said Bearer ***', answer: 'Bearer ***' } },
+      { status: 'unsent', reason: 'Bearer ***' },
+    ]);
   });
 });
 
@@ -118,9 +126,9 @@ it('tells the last that answers said of each limit', async () => {
 describe('credentials', () => {
   it('that are fixed and answered 401 are refused for good', async () => {
     const { url } = await receive(() => ({ status: 401, body: 'static-token?' }));
-    const reply = await asking({ baseUrl: url }, get());
+    const { outcomes } = await send(open({ baseUrl: url }, oneByOne(get()))).sent;
     const error = { kind: 'auth', code: 'unauthorized', message: 'the provider answered 401', providerStatus: 401, answer: '***?' };
-    expect(reply).toEqual({ status: 'ended', outcome: { status: 'failed', error } });
+    expect(outcomes).toEqual([{ status: 'failed', error }]);
   });
 
   /** A provider whose tokens say where its API is; those in `valid` are taken. */

@@ -79,21 +79,21 @@ async function carryOut(dialect: Dialect, calls: readonly PreparedCall[], run: E
   try {
     const outcomes = await dialect.carryOut(calls, run);
     if (outcomes.length !== calls.length) throw new Error(`${outcomes.length} outcomes for ${calls.length} calls`);
-    return outcomes.map((outcome, index) => keepDoubt((calls[index] as PreparedCall).call, outcome));
+    return run.keep(outcomes.map((outcome, index) => keepDoubt((calls[index] as PreparedCall).call, outcome)));
   } catch (error) {
     const outcome = faultOf(error, run);
-    return calls.map(({ call }) => keepDoubt(call, outcome));
+    return run.keep(calls.map(({ call }) => keepDoubt(call, outcome)));
   }
 }
 
 function faultOf(error: unknown, run: ExchangeRun): CallOutcome {
-  const words = run.mask(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+  const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return {
     status: 'failed',
     error: {
       kind: run.hasWritten ? 'ambiguous' : 'transient',
       code: 'adapter_fault',
-      message: `the adapter failed: ${words.slice(0, 300)}`,
+      message: `the adapter failed: ${words}`,
     },
   };
 }

@@ -5,13 +5,14 @@
  * take long. Everything that waits here (for credentials, a permit, an answer, a pause) ends at once when the exchange is cut, and
  * nothing more is sent; what the dialect makes of it still counts.
  */
+import { outcomeWithoutAnswer, parseJson, toError } from './answers.ts';
 import type { Api } from './api-clients.ts';
 import type { Authentication, Credentials } from './auth.ts';
 import type { Exchange, ExchangeAnswer, ExchangeReply, ExchangeRequest } from './exchange.ts';
-import { outcomeWithoutAnswer, parseJson, toError } from './http/answers.ts';
 import type { HttpRequest, HttpResult } from './http-call.ts';
+import { createKeeping } from './kept.ts';
 import type { Mask } from './masking.ts';
-import type { Budget, CallGuard, InFlight, SendGuard } from './provider.ts';
+import type { Budget, CallGuard, CallOutcome, InFlight, SendGuard } from './provider.ts';
 import { readHeader, readRetryAfterMs } from './retry-after.ts';
 import type { Session } from './session.ts';
 
@@ -39,7 +40,7 @@ export class ExchangeRun implements Exchange, InFlight {
   readonly #cuts = new Set<(reason: string) => void>();
   #isFirst = true;
   #cutReason: string | undefined;
-  #mask: Mask | undefined;
+  readonly #masks = new Set<Mask>();
 
   constructor(guard: SendGuard, deps: ExchangeRunDeps) {
     this.#guard = guard;
@@ -51,9 +52,14 @@ export class ExchangeRun implements Exchange, InFlight {
     return [...this.#budgets.values()];
   }
 
-  /** Takes the credentials in use out of a text. */
-  mask(text: string): string {
-    return this.#mask ? this.#mask.apply(text, true) : text;
+  /** What is kept of the outcomes: all credentials that were used are masked. */
+  keep(outcomes: readonly CallOutcome[]): readonly CallOutcome[] {
+    const masks = [...this.#masks];
+    const mask: Mask = {
+      apply: (text, isWhole) => masks.reduce((masked, each) => each.apply(masked, isWhole), text),
+      isTold: (text) => masks.some((each) => each.isTold(text)),
+    };
+    return outcomes.map(createKeeping(mask));
   }
 
   nowMs(): number {
@@ -87,7 +93,7 @@ export class ExchangeRun implements Exchange, InFlight {
     const ready = await this.#obtain();
     if (ready.status === 'ended') return ready;
     const session = this.#deps.sessionOf(ready.credentials);
-    this.#mask = session.mask;
+    this.#masks.add(session.mask);
     const result = await this.#start(request, ready.credentials, session, guard);
     if (!request.isRead && (result.status === 'answered' || result.status === 'lost')) this.hasWritten = true;
     if (result.status === 'answered') return this.#toReply(result, ready.credentials, session.mask);
@@ -175,21 +181,18 @@ class Answer implements ExchangeAnswer {
   readonly isWhole: boolean;
   readonly retryAfterMs: number | undefined;
   readonly #headers: readonly Buffer[];
-  readonly #mask: Mask;
   #json: { readonly value: unknown } | undefined;
 
   constructor(result: Extract<HttpResult, { status: 'answered' }>, mask: Mask, nowMs: number) {
     this.code = result.code;
-    this.text = mask.apply(result.text, result.isWhole);
+    this.text = result.isWhole ? result.text : mask.apply(result.text, false);
     this.isWhole = result.isWhole;
     this.retryAfterMs = readRetryAfterMs(result.headers, nowMs);
     this.#headers = result.headers;
-    this.#mask = mask;
   }
 
   header(name: string): string | undefined {
-    const value = readHeader(this.#headers, name);
-    return value === undefined ? undefined : this.#mask.apply(value, true);
+    return readHeader(this.#headers, name);
   }
 
   json(): unknown {

@@ -20,14 +20,14 @@ export interface ExchangeRequest {
   readonly isRead?: boolean;
 }
 
-/** An answer, whatever its status; secrets in its text are masked. */
+/** An answer, whatever its status, as it came: of what an outcome says of it, secrets are masked later (kept.ts). */
 export interface ExchangeAnswer {
   readonly status: 'answered';
   readonly code: number;
   /** By name in lower case. */
   header(name: string): string | undefined;
   readonly text: string;
-  /** False where the text was cut. */
+  /** False where the text was cut; then it is masked, for the cut may go through a secret. */
   readonly isWhole: boolean;
   /** The text as JSON; undefined where it is none. */
   json(): unknown;

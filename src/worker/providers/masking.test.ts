@@ -26,6 +26,12 @@ describe('createMask', () => {
     expect(createMask(['s']).apply(text, true)).toBe(text);
   });
 
+  it('tells a long secret from what may be one by chance', () => {
+    const mask = createMask(['1234', 'a-token-of-sixteen-or-more']);
+    expect(mask.isTold('51234001')).toBe(false);
+    expect(mask.isTold('id-a-token-of-sixteen-or-more')).toBe(true);
+  });
+
   it('leaves everything else', () => {
     expect(createMask([]).apply('nothing here', false)).toBe('nothing here');
     expect(createMask(['']).apply('nothing here', true)).toBe('nothing here');

@@ -4,17 +4,23 @@ import { maskedSecret } from '../../shared/providers/wire.ts';
 export interface Mask {
   /** `isWhole` false: the text was cut, and what may be the beginning of a secret at its end goes too. */
   apply(text: string, isWhole: boolean): string;
+  /** A secret is in it, of which no text holds so much by chance. */
+  isTold(text: string): boolean;
 }
 
 /** A single letter is part of every word: masking it would hide nothing, and garble the names and values of every answer. */
 const minSecretLength = 2;
+/** Ids are made up of such characters as secrets are: half of them may hold a secret of two. */
+const minToldLength = 16;
 
 export function createMask(secrets: readonly string[]): Mask {
   const spellings = [...new Set(secrets.filter(({ length }) => length >= minSecretLength).flatMap(spellingsOf))];
   // The longest first: one may hold another.
   spellings.sort((a, b) => b.length - a.length);
   const tail = Math.max(0, (spellings[0]?.length ?? 0) - 1);
+  const telling = spellings.filter(({ length }) => length >= minToldLength);
   return {
+    isTold: (text) => telling.some((spelling) => text.includes(spelling)),
     apply(text, isWhole) {
       let masked = text;
       for (const spelling of spellings) if (masked.includes(spelling)) masked = masked.replaceAll(spelling, maskedSecret);

@@ -1,5 +1,6 @@
 /** Asks a token endpoint (RFC 6749, section 5). Same guard, limits and time-outs as every other call. */
 import type { HttpClient, HttpResult } from './http-call.ts';
+import { listOf, memberOf } from './json-members.ts';
 import { createMask, type Mask } from './masking.ts';
 import { readRetryAfterMs } from './retry-after.ts';
 import type { TokenRequest } from './token-grants.ts';
@@ -97,9 +98,9 @@ const passingFaults: ReadonlySet<string> = new Set(['temporarily_unavailable', '
  */
 function readFault(text: string, mask: Mask): { word: string; text: string } {
   const answer = parse(text);
-  const first = parse(JSON.stringify(Array.isArray(answer?.['errors']) ? answer['errors'][0] : undefined) ?? '');
-  const word = [answer?.['error'], answer?.['status'], first?.['id']].find(isWord) ?? '';
-  const description = [answer?.['error_description'], answer?.['message'], first?.['detail']].find(isText) ?? '';
+  const first: unknown = listOf(answer, 'errors')[0];
+  const word = [answer?.['error'], answer?.['status'], memberOf(first, 'id')].find(isWord) ?? '';
+  const description = [answer?.['error_description'], answer?.['message'], memberOf(first, 'detail')].find(isText) ?? '';
   const told = mask
     .apply(description, true)
     .replace(/[^\x20-\x7e\u00a0-\uffff]+/g, ' ')

@@ -4,15 +4,16 @@
  */
 import type { ProviderConfig } from '../../../shared/providers/config.ts';
 import type { AdapterDeps } from '../adapter-deps.ts';
+import { outcomeWithoutAnswer } from '../answers.ts';
 import type { Authentication, Credentials } from '../auth.ts';
 import { createAuthentication } from '../authentication.ts';
 import { createHttpClient, type HttpResult } from '../http-call.ts';
+import { createKeeping } from '../kept.ts';
 import { createPayloadMapper } from '../payload.ts';
 import type { CallGuard, CallOutcome, InFlight, PreparedCall, ProviderAdapter } from '../provider.ts';
 import { readRetryAfterMs } from '../retry-after.ts';
 import { createSessions, type Session } from '../session.ts';
 import { createGuardedConnector } from '../ssrf-guard.ts';
-import { outcomeWithoutAnswer } from './answers.ts';
 import { createBatchProtocol } from './batch.ts';
 import type { Answer, Answered, Protocol } from './protocol.ts';
 import { createSingleProtocol } from './single.ts';
@@ -51,13 +52,17 @@ export function createHttpAdapter(config: ProviderConfig, deps: AdapterDeps): Pr
     session: Session,
     calls: readonly PreparedCall[],
   ): readonly CallOutcome[] {
-    if (result.status === 'answered') return protocol.outcomes(calls, toAnswer(result, credentials), session);
+    if (result.status === 'answered') {
+      const outcomes = protocol.outcomes(calls, toAnswer(result, credentials, session));
+      return outcomes.map(createKeeping(session.mask));
+    }
     const outcome = outcomeWithoutAnswer(result);
     return calls.map(() => outcome);
   }
 
-  function toAnswer(result: Answered, credentials: Credentials): Answer {
-    const { status, code, headers, text, isWhole } = result;
+  function toAnswer(result: Answered, credentials: Credentials, { mask }: Session): Answer {
+    const { status, code, headers, isWhole } = result;
+    const text = isWhole ? result.text : mask.apply(result.text, false);
     const retryAfterMs = code >= 400 ? readRetryAfterMs(headers, clock.nowMs()) : undefined;
     if (code === 401)
       return { status, code, headers, text, isWhole, retryAfterMs, refusal: { kind: 'auth', code: auth.onUnauthorized(credentials) } };

@@ -5,10 +5,11 @@
  * batch apart is the engine's affair.
  */
 import type { ProviderConfig } from '../../../shared/providers/config.ts';
+import { parseJson, type Refusal, rejected, toError } from '../answers.ts';
+import { jsonText } from '../json-members.ts';
 import type { PayloadMapper } from '../payload.ts';
 import type { Call, CallOutcome, Preparation, PreparedCall } from '../provider.ts';
-import type { Session } from '../session.ts';
-import { classifyStatus, createTimestampFormatter, idOf, parseJson, type Refusal, toError } from './answers.ts';
+import { classifyStatus, createTimestampFormatter, idOf } from './answers.ts';
 import type { Answer, Protocol } from './protocol.ts';
 import { basePathOf } from './routes.ts';
 
@@ -45,10 +46,10 @@ export function createBatchProtocol(config: ProviderConfig, mapper: PayloadMappe
       return { method: 'POST', path, headers: [...session.bodyHeaders], body: `${body}]}`, keepBytes: options.maxAnswerBytes };
     },
 
-    outcomes(calls, answer, session) {
+    outcomes(calls, answer) {
       const meaning = answer.refusal ?? classifyWhole(answer.code);
-      if (meaning === 'accepted') return readResults(calls, answer, session) ?? calls.map(() => unreadable);
-      const error = toError(meaning, answer.code, session.mask.apply(answer.text, answer.isWhole), answer.retryAfterMs);
+      if (meaning === 'accepted') return readResults(calls, answer) ?? calls.map(() => unreadable);
+      const error = toError(meaning, answer.code, answer.text, answer.retryAfterMs);
       const isWholeBatch = answer.code >= 400 && (meaning.kind === 'invalid' || meaning.kind === 'conflict');
       const outcome: CallOutcome = { status: 'failed', error: isWholeBatch ? { ...error, isWholeBatch } : error };
       return calls.map(() => outcome);
@@ -68,7 +69,7 @@ function toItem(call: Call, timestamp: string, dataJson: string | undefined): st
 /** "Not there" is said of the batch's address here, never of a record. */
 function classifyWhole(status: number): 'accepted' | Refusal {
   const meaning = classifyStatus('update', status);
-  return meaning !== 'accepted' && meaning.kind === 'gone' ? { kind: 'invalid', code: 'rejected' } : meaning;
+  return meaning !== 'accepted' && meaning.kind === 'gone' ? rejected : meaning;
 }
 
 interface Result {
@@ -80,10 +81,8 @@ interface Result {
 }
 
 /** Undefined unless there is one proper result for each operation. */
-function readResults(calls: readonly PreparedCall[], answer: Answer, session: Session): CallOutcome[] | undefined {
-  const parsed = answer.isWhole
-    ? (parseJson(session.mask.apply(answer.text, true)) as { results?: unknown } | null | undefined)
-    : undefined;
+function readResults(calls: readonly PreparedCall[], answer: Answer): CallOutcome[] | undefined {
+  const parsed = answer.isWhole ? (parseJson(answer.text) as { results?: unknown } | null | undefined) : undefined;
   const results = parsed?.results;
   if (!Array.isArray(results) || results.length !== calls.length || !results.every(isResult)) return undefined;
   return results.map((result, index) => outcomeOf((calls[index] as PreparedCall).call, result));
@@ -107,7 +106,7 @@ function outcomeOf(call: Call, result: Result): CallOutcome {
 
 function describe(error: unknown): string {
   if (error === undefined || error === null) return '';
-  return typeof error === 'string' ? error : JSON.stringify(error);
+  return typeof error === 'string' ? error : (jsonText(error) ?? '');
 }
 
 const unreadable: CallOutcome = {

@@ -2,6 +2,7 @@
 import { type OperationKind, operationKinds } from '../../../shared/domain/operation.ts';
 import type { ProviderError } from '../../../shared/domain/provider-error.ts';
 import type { ProviderConfig } from '../../../shared/providers/config.ts';
+import { encodeSegment } from '../path-segment.ts';
 import type { Call } from '../provider.ts';
 
 export interface Route {
@@ -51,19 +52,6 @@ function compile(template: string): Route['path'] {
 function valueFor(name: string, call: Call): string | undefined {
   if (name === 'entity') return call.entity;
   return name === 'record_id' ? call.recordId : call.providerRecordId;
-}
-
-const plainSegment = /^[A-Za-z0-9_~-][A-Za-z0-9_.~-]*$/;
-
-/** Undefined for what no encoding makes safe: `.` and `..` name directories in any spelling; half a surrogate pair has no UTF-8. */
-function encodeSegment(text: string): string | undefined {
-  if (plainSegment.test(text)) return text;
-  if (text === '.' || text === '..') return undefined;
-  try {
-    return encodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const unfitForPath: ProviderError = {

@@ -2,10 +2,11 @@
 import type { OperationKind } from '../../../shared/domain/operation.ts';
 import type { ProviderError } from '../../../shared/domain/provider-error.ts';
 import type { ProviderConfig } from '../../../shared/providers/config.ts';
+import { parseJson, toError } from '../answers.ts';
+import { maxResultBytes } from '../kept.ts';
 import type { PayloadMapper } from '../payload.ts';
 import type { CallOutcome, Preparation } from '../provider.ts';
-import type { Session } from '../session.ts';
-import { classifyStatus, createTimestampFormatter, idOf, parseJson, toError } from './answers.ts';
+import { classifyStatus, createTimestampFormatter, idOf } from './answers.ts';
 import type { Answer, Protocol } from './protocol.ts';
 import { createRoutes } from './routes.ts';
 
@@ -15,8 +16,6 @@ interface Body {
   readonly timestamp: string;
 }
 
-/** The result of a read is kept with its status in Redis. */
-const maxReadBytes = 16 * 1024;
 /** Receivers may answer a create with the whole record, of which the id is wanted. */
 const maxCreateBytes = 256 * 1024;
 
@@ -50,37 +49,35 @@ export function createSingleProtocol(config: ProviderConfig, mapper: PayloadMapp
       return { method: routes[kind].method, path, headers, body: json, keepBytes: keepBytesOf(kind) };
     },
 
-    outcomes(calls, answer, session) {
-      return calls.map(({ call }) => outcomeOf(call.kind, answer, session));
+    outcomes(calls, answer) {
+      return calls.map(({ call }) => outcomeOf(call.kind, answer));
     },
   };
 }
 
 function keepBytesOf(kind: OperationKind): number {
   if (kind === 'create') return maxCreateBytes;
-  return kind === 'read' ? maxReadBytes : 0;
+  return kind === 'read' ? maxResultBytes : 0;
 }
 
-function outcomeOf(kind: OperationKind, answer: Answer, session: Session): CallOutcome {
+function outcomeOf(kind: OperationKind, answer: Answer): CallOutcome {
   const meaning = answer.refusal ?? classifyStatus(kind, answer.code);
   if (meaning !== 'accepted') {
-    const error = toError(meaning, answer.code, session.mask.apply(answer.text, answer.isWhole), answer.retryAfterMs);
-    return { status: 'failed', error };
+    return { status: 'failed', error: toError(meaning, answer.code, answer.text, answer.retryAfterMs) };
   }
-  if (kind === 'create') return acceptedCreate(answer, session);
-  if (kind === 'read') return { status: 'accepted', providerStatus: answer.code, ...readResult(answer, session) };
+  if (kind === 'create') return acceptedCreate(answer);
+  if (kind === 'read') return { status: 'accepted', providerStatus: answer.code, ...readResult(answer) };
   return acceptedPlain(answer.code);
 }
 
-function acceptedCreate(answer: Answer, session: Session): CallOutcome {
-  const id = answer.isWhole && answer.text !== '' ? idOf(parseJson(session.mask.apply(answer.text, true))) : undefined;
+function acceptedCreate(answer: Answer): CallOutcome {
+  const id = answer.isWhole && answer.text !== '' ? idOf(parseJson(answer.text)) : undefined;
   return { status: 'accepted', providerStatus: answer.code, ...(id === undefined ? {} : { providerRecordId: id }) };
 }
 
-function readResult(answer: Answer, session: Session): { result?: unknown } {
-  if (answer.text === '') return {};
-  const text = session.mask.apply(answer.text, answer.isWhole);
-  if (!answer.isWhole) return { result: { truncated: true, text } };
+function readResult({ text, isWhole }: Answer): { result?: unknown } {
+  if (text === '') return {};
+  if (!isWhole) return { result: { truncated: true, text } };
   const value = parseJson(text);
   return { result: value === undefined ? text : value };
 }

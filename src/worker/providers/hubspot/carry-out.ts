@@ -8,9 +8,10 @@
  * (throttled, no permit, credentials refused, no connection) nothing more is sent.
  */
 import type { ProviderError } from '../../../shared/domain/provider-error.ts';
+import { mayHaveBeenCarriedOut } from '../answers.ts';
 import type { Exchange, ExchangeAnswer } from '../exchange.ts';
 import type { CallOutcome } from '../provider.ts';
-import { mayHaveBeenCarriedOut, type Refused, readRefusal } from './errors.ts';
+import { type Refused, readRefusal } from './errors.ts';
 import { type Asked, isSingle, type RequestPlace, writeRequest } from './requests.ts';
 import { readBatchResults } from './results.ts';
 import type { Item, StepResult, Steps } from './step.ts';

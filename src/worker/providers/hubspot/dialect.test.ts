@@ -309,11 +309,6 @@ describe('a read', () => {
     expect(query.has('idProperty')).toBe(false);
   });
 
-  it('keeps a bounded part of a large record', async () => {
-    const { outcome } = await carryOutOne(open(), call, [answered(200, record('9', { notes: 'x'.repeat(20_000) }))]);
-    expect(outcome).toMatchObject({ result: { truncated: true } });
-  });
-
   it('of what is gone fails', async () => {
     expect((await carryOutOne(open(), call, [missing])).outcome).toMatchObject({ error: { kind: 'gone' } });
   });

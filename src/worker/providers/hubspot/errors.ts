@@ -2,10 +2,10 @@
  * What HubSpot's refusals mean: one table of statuses, one of the categories that records of a batch are refused by. Every member of an
  * error's body is optional, so each is read with care.
  */
-import type { ProviderError, ProviderErrorKind } from '../../../shared/domain/provider-error.ts';
-import type { ProviderErrorCode } from '../error-codes.ts';
+import type { ProviderError } from '../../../shared/domain/provider-error.ts';
+import { type Refusal, type Refusals, refusalOfStatus, rejected } from '../answers.ts';
 import type { ExchangeAnswer } from '../exchange.ts';
-import { listOf, memberOf, textOf } from '../json-members.ts';
+import { jsonText, listOf, memberOf, textOf } from '../json-members.ts';
 
 /** Why a request, or one record of it, was refused. */
 export interface Refused {
@@ -15,25 +15,12 @@ export interface Refused {
   readonly existingId: string | undefined;
 }
 
-interface Meaning {
-  readonly kind: ProviderErrorKind;
-  readonly code: ProviderErrorCode;
-}
-
-const meanings: Readonly<Record<number, Meaning>> = {
-  403: { kind: 'auth', code: 'forbidden' },
-  404: { kind: 'gone', code: 'not_found' },
-  408: { kind: 'transient', code: 'request_timeout' },
-  409: { kind: 'conflict', code: 'conflict' },
-  410: { kind: 'gone', code: 'gone' },
-  423: { kind: 'transient', code: 'record_locked' },
-  429: { kind: 'rate_limited', code: 'rate_limited' },
+const byStatus: Refusals = new Map<number, Refusal>([
+  [423, { kind: 'transient', code: 'record_locked' }],
   // HubSpot moves the account to another place, for up to a day.
-  477: { kind: 'rate_limited', code: 'account_moving' },
-  501: { kind: 'invalid', code: 'rejected' },
-  505: { kind: 'invalid', code: 'rejected' },
-};
-const byCategory: ReadonlyMap<string, Meaning> = new Map([
+  [477, { kind: 'rate_limited', code: 'account_moving' }],
+]);
+const byCategory: ReadonlyMap<string, Refusal> = new Map([
   ['VALIDATION_ERROR', { kind: 'invalid', code: 'invalid_field' }],
   ['CONFLICT', { kind: 'conflict', code: 'conflict' }],
   ['OBJECT_NOT_FOUND', { kind: 'gone', code: 'not_found' }],
@@ -43,30 +30,12 @@ const byCategory: ReadonlyMap<string, Meaning> = new Map([
   ['RATE_LIMITS', { kind: 'rate_limited', code: 'rate_limited' }],
   ['INTERNAL_ERROR', { kind: 'transient', code: 'provider_error' }],
 ]);
-const rejected: Meaning = { kind: 'invalid', code: 'rejected' };
-const taken: Meaning = { kind: 'conflict', code: 'conflict' };
-const failed: Meaning = { kind: 'transient', code: 'provider_error' };
+const taken: Refusal = { kind: 'conflict', code: 'conflict' };
 
-function meaningOf(status: number, category: string | undefined): Meaning {
+function meaningOf(status: number, category: string | undefined): Refusal {
   if (status === 400 && category !== undefined) return byCategory.get(category) ?? rejected;
-  const known = meanings[status];
-  if (known) return known;
-  if (status >= 500) return failed;
-  return status < 400 ? { kind: 'invalid', code: 'redirect' } : rejected;
+  return refusalOfStatus(status, byStatus);
 }
-
-/**
- * Answers after which a request may have been carried out all the same: of the gateways in front of HubSpot, those that had passed it on.
- * 503 and the other 52x say that it never got there.
- */
-const doubtful: ReadonlySet<number> = new Set([500, 502, 504, 520, 522, 524]);
-
-export function mayHaveBeenCarriedOut(status: number): boolean {
-  return doubtful.has(status);
-}
-
-/** For people and for the dead-letter queue: a few kilobytes say what went wrong. */
-const maxAnswerLength = 4_096;
 
 /** The whole request was refused. */
 export function readRefusal(answer: ExchangeAnswer, nowMs: number): Refused {
@@ -84,7 +53,7 @@ export function readRefusal(answer: ExchangeAnswer, nowMs: number): Refused {
       ...(isDaily ? { code: 'daily_limit' } : {}),
       providerStatus: answer.code,
       ...(retryAfterMs === undefined || (meaning.kind !== 'rate_limited' && meaning.kind !== 'transient') ? {} : { retryAfterMs }),
-      ...(answer.text === '' ? {} : { answer: answer.text.slice(0, maxAnswerLength) }),
+      ...(answer.text === '' ? {} : { answer: answer.text }),
     },
   };
 }
@@ -96,20 +65,20 @@ export function readRecordRefusal(body: unknown, batchStatus: number): Refused {
   const refused = describe(meaning, body, 'the provider refused the record');
   return {
     ...refused,
-    error: { ...refused.error, providerStatus: batchStatus, answer: JSON.stringify(body).slice(0, maxAnswerLength) },
+    error: { ...refused.error, providerStatus: batchStatus, answer: jsonText(body) ?? '' },
   };
 }
 
 /** Whatever it is called: a value that another record has is a conflict with that record. */
-function unlessTaken(meaning: Meaning, body: unknown): Meaning {
+function unlessTaken(meaning: Refusal, body: unknown): Refusal {
   return meaning.kind === 'invalid' && namedHolderOf(body) !== undefined ? taken : meaning;
 }
 
-function describe(meaning: Meaning, body: unknown, fallback: string): Refused {
+function describe(meaning: Refusal, body: unknown, fallback: string): Refused {
   const text = messageOf(body);
   const fields = meaning.kind === 'invalid' ? fieldsOf(body) : [];
   const head = fields.length > 0 ? `the provider refuses ${fields.slice(0, 10).join(', ')}` : fallback;
-  const message = text === undefined ? head : `${head}: ${text.length > 300 ? `${text.slice(0, 300)}…` : text}`;
+  const message = text === undefined ? head : `${head}: ${text}`;
   return { status: 'refused', error: { ...meaning, message }, existingId: existingIdOf(body) };
 }
 

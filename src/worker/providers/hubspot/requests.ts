@@ -1,5 +1,6 @@
 /** How a step is written: for one record by a call of its own, for several by the batch call of the same meaning. */
 import type { ExchangeRequest } from '../exchange.ts';
+import { encodeSegment } from '../path-segment.ts';
 import type { Addressed, Item, Step } from './step.ts';
 
 /** An item on its way: what is asked for it next. */
@@ -24,22 +25,12 @@ export function writeRequest(asked: readonly Asked[], place: RequestPlace): Exch
 
 /** There is no call for the upsert of one record, and what cannot be part of a path goes in a body. */
 export function isSingle(step: Step): boolean {
-  return step.way === 'create' || (step.way !== 'upsert' && isPathSegment(step.id));
-}
-
-/** `.` and `..` name directories in any spelling; half a surrogate pair has no UTF-8. */
-function isPathSegment(text: string): boolean {
-  if (text === '.' || text === '..') return false;
-  try {
-    return encodeURIComponent(text) !== '';
-  } catch {
-    return false;
-  }
+  return step.way === 'create' || (step.way !== 'upsert' && encodeSegment(step.id) !== undefined);
 }
 
 function writeSingle({ item: { properties }, step }: Asked, { root, readProperties }: RequestPlace): ExchangeRequest {
   if (step.way === 'create') return { method: 'POST', path: root, body: { properties, associations: [] } };
-  const path = `${root}/${encodeURIComponent(step.id)}`;
+  const path = `${root}/${encodeSegment(step.id)}`;
   const query = new URLSearchParams();
   if (step.way === 'find' || step.way === 'read') query.set('properties', readProperties.join(','));
   if (step.idProperty !== undefined) query.set('idProperty', step.idProperty);

@@ -133,20 +133,12 @@ function nextOfUnmatched(step: Step, others: boolean): Next {
   return failed(isRead ? { ...unmatched, kind: 'transient' } : unmatched);
 }
 
-/** The result of a read is kept with its status in Redis. */
-const maxReadBytes = 16 * 1024;
-
 function accepted(call: Call, step: Step, { code, record }: Extract<StepResult, { status: 'done' }>): Next {
   const known = step.way === 'create' || step.idProperty !== undefined ? undefined : step.id;
   const id = textOf(record, 'id') ?? known;
   if (id === undefined && step.way === 'create') return failed(unreadable);
   const link = id === undefined || call.kind === 'delete' ? {} : { providerRecordId: id };
-  return { outcome: { status: 'accepted', providerStatus: code, ...link, ...(step.way === 'read' ? { result: bounded(record) } : {}) } };
-}
-
-function bounded(record: unknown): unknown {
-  const text = JSON.stringify(record) ?? '';
-  return text.length <= maxReadBytes ? record : { truncated: true, text: text.slice(0, maxReadBytes) };
+  return { outcome: { status: 'accepted', providerStatus: code, ...link, ...(step.way === 'read' ? { result: record } : {}) } };
 }
 
 function failed(error: ProviderError): Next {

@@ -5,11 +5,12 @@
  */
 import type { ProviderError } from '../../../shared/domain/provider-error.ts';
 import type { OutreachOptions } from '../../../shared/providers/kinds/outreach-options.ts';
+import { mayHaveBeenCarriedOut } from '../answers.ts';
 import type { Exchange, ExchangeAnswer, ExchangeRequest } from '../exchange.ts';
 import { memberOf } from '../json-members.ts';
 import type { Call, CallOutcome } from '../provider.ts';
 import { wasThereBefore } from '../record-age.ts';
-import { mayHaveBeenCarriedOut, type Refused, readRefusal } from './errors.ts';
+import { type Refused, readRefusal } from './errors.ts';
 import { createFinder, type Found, type FoundRecord, readRecord, type Wanted } from './find.ts';
 import type { Attributes, ResourceType } from './mapping.ts';
 import type { Requests } from './requests.ts';
@@ -120,11 +121,7 @@ function made(answer: ExchangeAnswer): CallOutcome {
   return record ? { status: 'accepted', providerStatus: answer.code, providerRecordId: record.id } : failed(unreadable);
 }
 
-/** The result of a read is kept with its status in Redis. */
-const maxReadBytes = 16 * 1024;
-
 function readResult(answer: ExchangeAnswer): unknown {
-  if (answer.text.length > maxReadBytes) return { truncated: true, text: answer.text.slice(0, maxReadBytes) };
   return memberOf(answer.json(), 'data') ?? answer.text;
 }
 

@@ -292,9 +292,6 @@ describe('deletes and reads', () => {
   it('read', async () => {
     const { outcome } = await carryOutOne(open(), read, [one(200, 7)]);
     expect(outcome).toEqual({ status: 'accepted', providerStatus: 200, providerRecordId: '7', result: resource(7) });
-    expect((await carryOutOne(open(), read, [one(200, 7, { notes: 'x'.repeat(20_000) })])).outcome).toMatchObject({
-      result: { truncated: true },
-    });
     expect((await carryOutOne(open(), read, [missing])).outcome).toMatchObject({ error: { kind: 'gone' } });
     expect(open({}, { schema: { required: ['emails'] } }).prepare(read).status).toBe('prepared');
   });

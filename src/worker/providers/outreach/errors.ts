@@ -1,6 +1,6 @@
 /** What Outreach's refusals mean: by status, and where that is not enough by the JSON:API error's id and words. */
-import type { ProviderError, ProviderErrorKind } from '../../../shared/domain/provider-error.ts';
-import type { ProviderErrorCode } from '../error-codes.ts';
+import type { ProviderError } from '../../../shared/domain/provider-error.ts';
+import { type Refusal, type Refusals, refusalOfStatus, rejected } from '../answers.ts';
 import type { ExchangeAnswer } from '../exchange.ts';
 import { listOf, memberOf, textOf } from '../json-members.ts';
 import { parseDate, readResetMs } from './budgets.ts';
@@ -14,49 +14,22 @@ export interface Refused {
   readonly duplicate: 'said' | 'possible' | undefined;
 }
 
-interface Meaning {
-  readonly kind: ProviderErrorKind;
-  readonly code: ProviderErrorCode;
-}
-
-const meanings: Readonly<Record<number, Meaning>> = {
-  403: { kind: 'auth', code: 'forbidden' },
-  404: { kind: 'gone', code: 'not_found' },
-  408: { kind: 'transient', code: 'request_timeout' },
-  409: { kind: 'conflict', code: 'conflict' },
-  410: { kind: 'gone', code: 'gone' },
-  422: { kind: 'invalid', code: 'invalid_field' },
-  429: { kind: 'rate_limited', code: 'rate_limited' },
-  501: { kind: 'invalid', code: 'rejected' },
-  505: { kind: 'invalid', code: 'rejected' },
-};
-const byErrorId: ReadonlyMap<string, Meaning> = new Map([
+const byStatus: Refusals = new Map<number, Refusal>([[422, { kind: 'invalid', code: 'invalid_field' }]]);
+const byErrorId: ReadonlyMap<string, Refusal> = new Map([
   ['scheduledServerMaintenance', { kind: 'transient', code: 'maintenance' }],
   ['rateLimitExceeded', { kind: 'rate_limited', code: 'rate_limited' }],
   // The path is wrong, not the record gone.
-  ['routeNotFound', { kind: 'invalid', code: 'rejected' }],
+  ['routeNotFound', rejected],
 ]);
 
-function meaningOf(status: number, errorIds: readonly string[]): Meaning {
+function meaningOf(status: number, errorIds: readonly string[]): Refusal {
   for (const id of errorIds) {
     const named = byErrorId.get(id);
     if (named) return named;
   }
-  const known = meanings[status];
-  if (known) return known;
-  if (status >= 500) return { kind: 'transient', code: 'provider_error' };
-  return { kind: 'invalid', code: status < 400 ? 'redirect' : 'rejected' };
+  return refusalOfStatus(status, byStatus);
 }
 
-/** Answers after which a request may have been carried out all the same; 503 says that it was not taken. */
-const doubtful: ReadonlySet<number> = new Set([500, 502, 504]);
-
-export function mayHaveBeenCarriedOut(status: number): boolean {
-  return doubtful.has(status);
-}
-
-/** For people and for the dead-letter queue: a few kilobytes say what went wrong. */
-const maxAnswerLength = 4_096;
 /** Where a throttling answer does not say for how long. */
 const usualPauseMs = 60_000;
 
@@ -76,7 +49,7 @@ export function readRefusal(answer: ExchangeAnswer, nowMs: number): Refused {
     message: messageOf(answer.code, errors),
     providerStatus: answer.code,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    ...(answer.text === '' ? {} : { answer: answer.text.slice(0, maxAnswerLength) }),
+    ...(answer.text === '' ? {} : { answer: answer.text }),
   };
   return { error, duplicate };
 }
@@ -88,8 +61,7 @@ function messageOf(status: number, errors: readonly unknown[]): string {
     const pointer = textOf(memberOf(error, 'source'), 'pointer')?.replace(/^\/data(?:\/attributes)?\/?/, '');
     return words === undefined ? [] : [pointer ? `${pointer}: ${words}` : words];
   });
-  const message = texts.length === 0 ? `the provider answered ${status}` : `the provider answered ${status}: ${texts.join('; ')}`;
-  return message.length > 400 ? `${message.slice(0, 400)}…` : message;
+  return texts.length === 0 ? `the provider answered ${status}` : `the provider answered ${status}: ${texts.join('; ')}`;
 }
 
 /** An unsupported media type has `details`. */

@@ -141,7 +141,7 @@ function notBegun(reply: ExchangeReply): Begun {
 /** A table with a bad column fails as one: the collections name the record. Anything else may pass. */
 function unprocessedReply(job: Job): RecordReply | undefined {
   if (job.state === 'Failed' && /InvalidBatch|ClientInputError|field name not found/i.test(job.errorMessage)) return undefined;
-  const message = `the job ended as ${job.state}${job.errorMessage === '' ? '' : `: ${job.errorMessage.slice(0, 300)}`}`;
+  const message = `the job ended as ${job.state}${job.errorMessage === '' ? '' : `: ${job.errorMessage}`}`;
   return { status: 'ended', outcome: { status: 'failed', error: { kind: 'transient', code: 'bulk_job_failed', message } } };
 }
 

@@ -4,9 +4,10 @@
  */
 import type { SalesforceOptions } from '../../../shared/providers/kinds/salesforce-options.ts';
 import type { Exchange, ExchangeAnswer, ExchangeRequest } from '../exchange.ts';
+import { jsonText } from '../json-members.ts';
 import type { CallOutcome, PreparedCall } from '../provider.ts';
 import { readErrors } from './errors.ts';
-import { idOf, type RecordReply, type Requests, readResult, refusedOf } from './requests.ts';
+import { idOf, type RecordReply, type Requests, refusedOf } from './requests.ts';
 import { type Shape, wireOf } from './wire-call.ts';
 
 /** Salesforce's own bound. */
@@ -81,7 +82,7 @@ function toReply(result: unknown): RecordReply | undefined {
   const id = idOf(result);
   if (success === true) return { status: 'done', code: created === true ? 201 : 200, ...(id === undefined ? {} : { id }) };
   if (success !== false) return undefined;
-  return { status: 'refused', code: 200, errors: readErrors(errors), answer: JSON.stringify(errors ?? []) };
+  return { status: 'refused', code: 200, errors: readErrors(errors), answer: jsonText(errors ?? []) ?? '' };
 }
 
 /** A record that is not there leaves its place empty. */
@@ -89,7 +90,7 @@ function toReadReply(record: unknown): RecordReply | undefined {
   if (record === null) return { status: 'refused', code: 200, errors: missing, answer: '' };
   const id = idOf(record);
   if (id === undefined) return undefined;
-  return { status: 'done', code: 200, id, result: readResult(JSON.stringify(record), record) };
+  return { status: 'done', code: 200, id, result: record };
 }
 
 const missing = [{ code: 'NOT_FOUND', message: 'the record is not there', fields: [], matches: [] }];

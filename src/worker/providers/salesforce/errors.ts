@@ -3,8 +3,8 @@
  * begins with the code; here they are one. A code that is not in the table is judged by the answer's HTTP status.
  */
 import type { ProviderError } from '../../../shared/domain/provider-error.ts';
+import { mayHaveBeenCarriedOut, type Refusal, type Refusals, refusalOfStatus, rejected, toError } from '../answers.ts';
 import type { ProviderErrorCode } from '../error-codes.ts';
-import { classifyStatus, type Refusal, toError } from '../http/answers.ts';
 
 export interface SalesforceError {
   /** Upper case with underscores; empty where the answer names none. */
@@ -68,10 +68,15 @@ const refusals: ReadonlyMap<string, Refusal> = new Map(
   }),
 );
 
+const byStatus: Refusals = new Map([
+  [300, conflict('multiple_matches')],
+  [412, conflict('foreign_edit')],
+  [420, transient('provider_error')],
+]);
+
 /** The daily limit opens bit by bit over 24 hours; asking again is itself a call. Concurrency frees itself within a call's length. */
 const dailyPauseMs = 15 * 60_000;
 const concurrencyPauseMs = 5_000;
-const maxMessageLength = 400;
 const noError: SalesforceError = { code: '', message: '', fields: [], matches: [] };
 
 export interface Refused {
@@ -102,10 +107,10 @@ export function toProviderError({ isMaking, status, errors, answer, retryAfterMs
 
 /**
  * Of a plain create, which is not safe to repeat: what stands between us and Salesforce gave up waiting, or failed while passing the answer on.
- * A refusal of Salesforce's own has errors, and nothing was done. A pause that comes with the doubt still holds.
+ * A refusal of Salesforce's own, 503 among them, has errors, and nothing was done. A pause that comes with the doubt still holds.
  */
 export function unlessCarriedOut(error: ProviderError, { status, errors }: Pick<Refused, 'status' | 'errors'>): ProviderError {
-  if (status < 500 || errors.length > 0) return error;
+  if (errors.length > 0 || !(status === 503 || mayHaveBeenCarriedOut(status))) return error;
   if (error.kind === 'transient') return { ...error, kind: 'ambiguous' };
   return error.kind === 'rate_limited' ? { ...error, isInDoubt: true } : error;
 }
@@ -116,13 +121,8 @@ function refusalOf({ code, message }: SalesforceError, isMaking: boolean, status
   if (code === 'NOT_FOUND' && isExternalIdFieldMissing(message)) return invalid('rejected');
   const known = refusals.get(code);
   if (known) return known.kind === 'gone' && isMaking ? invalid('not_found') : known;
-  if (status === 300) return conflict('multiple_matches');
-  if (status === 412) return conflict('foreign_edit');
-  if (status === 420) return transient('provider_error');
-  // A record's refusal in an answer of 200.
-  if (status < 300) return invalid('rejected');
-  const byStatus = classifyStatus('update', status);
-  return byStatus === 'accepted' ? invalid('rejected') : byStatus;
+  // Below 300 it is a record's refusal in an answer of 200.
+  return status < 300 ? rejected : refusalOfStatus(status, byStatus);
 }
 
 function isExternalIdFieldMissing(message: string): boolean {
@@ -133,8 +133,7 @@ function messageOf({ code, message, fields }: SalesforceError, status: number): 
   if (code === '' && status === 300) return 'several records have this external id';
   if (code === '' && message === '') return `the provider answered ${status}`;
   const unnamed = fields.filter((field) => !message.includes(field));
-  const text = `${code}${code && message ? ': ' : ''}${message}${unnamed.length > 0 ? ` (${unnamed.join(', ')})` : ''}`;
-  return text.length > maxMessageLength ? `${text.slice(0, maxMessageLength)}…` : text;
+  return `${code}${code && message ? ': ' : ''}${message}${unnamed.length > 0 ? ` (${unnamed.join(', ')})` : ''}`;
 }
 
 /** The errors of an answer, or of one record's result: an array of objects. Empty where it is none. */

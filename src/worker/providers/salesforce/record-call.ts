@@ -91,7 +91,9 @@ export function createRecordCalls(options: SalesforceOptions, requests: Requests
     const seen = ids.length === 1 && prepared.call.isInDoubt ? await tellOurs(prepared, id, exchange) : { isOurs: false };
     if ('outcome' in seen) return seen.outcome;
     if (ids.length === 1 && (onDuplicate === 'link' || seen.isOurs)) return link(prepared, { id, isOurs: seen.isOurs }, exchange);
-    return { status: 'failed', error: { ...outcome.error, message: `${outcome.error.message}; existing: ${ids.slice(0, 5).join(', ')}` } };
+    // First what a person needs: a rule's own words may be many.
+    const message = `the provider has such a record already: ${ids.slice(0, 5).join(', ')} (${outcome.error.message})`;
+    return { status: 'failed', error: { ...outcome.error, message } };
   }
 
   /** Whether an earlier attempt can have made the record. */

@@ -1,10 +1,11 @@
 /** Salesforce's requests, one function each, and how an answer about one record is read. */
 import type { SalesforceOptions } from '../../../shared/providers/kinds/salesforce-options.ts';
 import type { Exchange, ExchangeAnswer, ExchangeRequest } from '../exchange.ts';
+import { encodeSegment } from '../path-segment.ts';
 import type { Call, CallOutcome, PreparedCall } from '../provider.ts';
 import { readErrors, type SalesforceError } from './errors.ts';
 import type { OwnWrites } from './own-writes.ts';
-import { encodeSegment, type WireCall, wireOf } from './wire-call.ts';
+import { type WireCall, wireOf } from './wire-call.ts';
 
 /** What became of one record: in a call of its own, a collection, or a job. */
 export type RecordReply =
@@ -133,9 +134,6 @@ export function createRequests(options: SalesforceOptions, { readFieldsOf, ownWr
   };
 }
 
-/** The result of a read is kept with its status in Redis. */
-const maxReadBytes = 16 * 1024;
-
 /** Sends a request about one record. */
 export async function ask(exchange: Exchange, request: ExchangeRequest): Promise<RecordReply> {
   const reply = await exchange.request(request);
@@ -146,14 +144,9 @@ export async function ask(exchange: Exchange, request: ExchangeRequest): Promise
 function doneOf(answer: ExchangeAnswer, request: ExchangeRequest): RecordReply {
   const value = answer.isWhole ? answer.json() : undefined;
   const id = idOf(value);
-  const result = request.method === 'GET' ? { result: readResult(answer.text, answer.isWhole ? value : undefined) } : {};
+  const result = request.method === 'GET' ? { result: value ?? { truncated: true, text: answer.text } } : {};
   const atMs = Date.parse(answer.header('date') ?? '');
   return { status: 'done', code: answer.code, ...(id === undefined ? {} : { id }), ...result, ...(Number.isNaN(atMs) ? {} : { atMs }) };
-}
-
-export function readResult(text: string, value: unknown): unknown {
-  if (value !== undefined && Buffer.byteLength(text) <= maxReadBytes) return value;
-  return { truncated: true, text: text.slice(0, maxReadBytes) };
 }
 
 export function refusedOf(answer: ExchangeAnswer): Extract<RecordReply, { status: 'refused' }> {

@@ -6,6 +6,7 @@ import type { ProviderError } from '../../../shared/domain/provider-error.ts';
 import type { ProviderConfig } from '../../../shared/providers/config.ts';
 import type { SalesforceOptions } from '../../../shared/providers/kinds/salesforce-options.ts';
 import { type CanonicalMapper, createCanonicalMapper } from '../canonical-mapper.ts';
+import { encodeSegment } from '../path-segment.ts';
 import { invalidPayload } from '../payload-rules.ts';
 import type { Call, Preparation, PreparedCall } from '../provider.ts';
 import { defaultsOf, requiredFieldsOf } from './fields.ts';
@@ -124,16 +125,6 @@ function checkRequired({ kind }: Call, object: string, fields: Record<string, un
   return missing.length > 0
     ? invalidPayload(`${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} required of a ${object}`)
     : undefined;
-}
-
-/** Undefined for what no encoding makes safe: `.` and `..` name directories in any spelling; half a surrogate pair has no UTF-8. */
-export function encodeSegment(text: string): string | undefined {
-  if (text === '' || text === '.' || text === '..') return undefined;
-  try {
-    return encodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function refuse(error: ProviderError): Preparation {
