@@ -82,7 +82,7 @@ export class Intake {
         if (page.status === 'lost') return this.#deps.onLost(queue);
         const entries = await this.#skipFinal(queue, page.entries, page.checkUpTo);
         if (queue.isGone) return;
-        for (const entry of entries) this.#hold(queue, entry, { trial: entry.trial, deliveries: entry.deliveries, hasOwnerDied });
+        for (const entry of entries) this.#hold(queue, entry, page.checkUpTo, { trial: entry.trial, deliveries: entry.deliveries, hasOwnerDied });
         after = page.last;
       } while (after !== undefined);
       this.#goOn(queue.lanes.values().sort(byAge));
@@ -104,7 +104,7 @@ export class Intake {
       if (isDoubtful) queue.isTakingOver = true;
       const entries = isDoubtful ? await this.#skipFinal(queue, claimed.entries, claimed.checkUpTo) : claimed.entries;
       if (queue.isGone) return;
-      this.#goOn(entries.map((entry) => this.#hold(queue, entry, undefined)));
+      this.#goOn(entries.map((entry) => this.#hold(queue, entry, claimed.checkUpTo)));
       if (isDoubtful) queue.isTakingOver = false;
       queue.doneReading();
       if (isDoubtful) this.#deps.claimer.ask(queue);
@@ -136,7 +136,7 @@ export class Intake {
   }
 
   /** The entry's lane; undefined where it was here already or cannot be read. */
-  #hold(queue: QueueState, entry: ClaimedEntry | TakenEntry, taken: Taken | undefined): Lane | undefined {
+  #hold(queue: QueueState, entry: ClaimedEntry | TakenEntry, checkUpTo: number, taken?: Taken): Lane | undefined {
     if (queue.hasSeen(entry.rank)) return undefined;
     const held = this.#parse(queue, entry);
     if (!held) return undefined;
@@ -149,6 +149,8 @@ export class Intake {
       queue.lanes.add(lane);
     }
     if (taken) remember(held, lane, taken);
+    // With the group it was lost who had read it, and perhaps called.
+    if (entry.rank <= checkUpTo) held.isInDoubt = true;
     // Most records have one operation at a time: a list of one takes a fifth of one that grew.
     if (lane.waiting.length === 0) lane.waiting = [held];
     else insertInOrder(lane.waiting, held);
