@@ -1,5 +1,7 @@
 /** A whole worker in this process: it starts, says how it is, and ends cleanly whatever Redis does. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startTestApi } from '../../test/support/in-process-api.ts';
+import { receive } from '../../test/support/receiver.ts';
 import { type RedisServer, startRedis } from '../../test/support/redis.ts';
 import { parseSettings } from '../shared/config/settings.ts';
 import { ShardCountMismatch } from '../shared/redis/shard-count.ts';
@@ -56,4 +58,26 @@ test('when Redis is gone for good it stops all the same, after its drain time', 
   await other.stop();
   await worker.stop();
   await expect(get(worker.healthPort, '/healthz')).rejects.toThrow();
+});
+
+test('a pause that was lifted while it could not hear of it is over as soon as it hears again', async () => {
+  const receiver = await receive(({ index }) => (index === 0 ? { status: 429, headers: { 'retry-after': '3600' } } : undefined));
+  const { api, ask } = await startTestApi(server.url, { SLUICE_KEY_PREFIX: 'w4:' });
+  const worker = await startWorker(settingsFor('w4:', { SLUICE_ALLOW_PRIVATE_NETWORKS: 'true' }), log);
+  try {
+    expect((await ask('POST', '/providers', { name: 'crm', kind: 'http', base_url: receiver.url })).status).toBe(201);
+    const { status, body } = await ask('POST', '/sync', { operation: 'upsert', provider: 'crm', record_id: 'a', data: { x: 1 } });
+    expect(status).toBe(202);
+    const gate = 'w4:gate:{crm}';
+    await expect.poll(() => server.ask('HEXISTS', gate, 'pause'), { timeout: 20_000 }).toBe('1');
+    // The operation waits for an hour, and of the worker's slot nothing is left: it has no more reason to ask.
+    await expect.poll(() => server.ask('HLEN', gate), { timeout: 20_000 }).toBe('2');
+    await expect.poll(async () => (await ask('GET', body.status_url)).body.status, { timeout: 20_000 }).toBe('retrying');
+    await server.ask('HDEL', gate, 'pause', 'reason');
+    expect(await server.ask('CLIENT', 'KILL', 'TYPE', 'pubsub')).not.toBe('0');
+    await expect.poll(() => receiver.calls.length, { timeout: 20_000 }).toBe(2);
+  } finally {
+    await worker.stop();
+    await api.stop();
+  }
 });

@@ -180,8 +180,15 @@ function startLoops(
     else if (channel === keys.gateLifted) engine.pauseLifted(message);
     else if (channel === keys.fleetChanged && message !== id) fleetLoop.wake();
   });
-  // Bells may have rung while the subscription was down; a renewal tells what is ready.
-  subscriber.on('ready', () => fleetLoop.wake());
+  // While the subscription was down, bells may have rung: a renewal tells what is ready. Pauses may have begun or been lifted, too: what is
+  // asked once the channels are heard again misses nothing.
+  subscriber.on('ready', () => {
+    fleetLoop.wake();
+    subscriber
+      .subscribe(keys.gateChanged, keys.gateLifted)
+      .catch(onError)
+      .then(() => engine.catchUp());
+  });
 
   return [
     fleetLoop,

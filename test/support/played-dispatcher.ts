@@ -60,6 +60,7 @@ export function startDispatcher(part: Part = {}) {
     holdTtlMs: 10_000,
     now: Date.now,
     onChange: () => dispatcher.pump(),
+    onLifted: () => {},
     onGrant: () => {},
     onError: (error) => {
       throw error;

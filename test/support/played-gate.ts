@@ -15,7 +15,10 @@ export interface PlayedGate extends Gate {
   backMs: number;
   /** Answers are lost, though the request was carried out. */
   isLosing: boolean;
+  /** `paused`: it ends so long after the first question. */
   refusal: Pick<Grant, 'refusedBy' | 'retryInMs'> | undefined;
+  /** Where it refuses nothing. */
+  breaker: Grant['breaker'];
   epoch: number;
   hasLeft: boolean;
   /** How often a pause was lifted. */
@@ -35,6 +38,7 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
     backMs: 0,
     isLosing: false,
     refusal: undefined,
+    breaker: 'closed',
     epoch: 0,
     hasLeft: false,
     lifted: 0,
@@ -59,6 +63,7 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
 function answer(gate: PlayedGate, { want, wantSlots, keepSlots, horizonMs }: AcquireRequest, nowMs: number): Grant {
   const fairSlots = gate.fairSlots ?? gate.slots;
   const slots = Math.max(Math.min(keepSlots, gate.slots), Math.min(wantSlots, fairSlots, gate.slots));
+  const pausedUntilMs = endOfPause(gate.refusal, nowMs);
   const startsMs: number[] = [];
   let next = Math.max(nowMs, (gate.starts.at(-1) ?? Number.NEGATIVE_INFINITY) + gate.paceMs);
   while (!gate.refusal && startsMs.length < want && next <= nowMs + horizonMs) {
@@ -67,8 +72,7 @@ function answer(gate: PlayedGate, { want, wantSlots, keepSlots, horizonMs }: Acq
     next += gate.paceMs;
   }
   const isShort = startsMs.length < want;
-  const refusal =
-    gate.refusal ?? (isShort ? { refusedBy: 'rate' as const, retryInMs: Math.max(1, next - nowMs - horizonMs / 2) } : undefined);
+  const refusal = gate.refusal ?? { refusedBy: 'rate' as const, retryInMs: Math.max(1, next - nowMs - horizonMs / 2) };
   return {
     nowMs,
     startsMs,
@@ -76,9 +80,20 @@ function answer(gate: PlayedGate, { want, wantSlots, keepSlots, horizonMs }: Acq
     fairSlots,
     retryInMs: undefined,
     refusedBy: undefined,
-    ...refusal,
-    breaker: 'closed',
-    pausedUntilMs: 0,
+    ...(isShort ? refusal : {}),
+    ...(isShort && pausedUntilMs > 0 ? { retryInMs: pausedUntilMs - nowMs } : {}),
+    breaker: gate.refusal?.refusedBy === 'breaker' ? 'open' : gate.breaker,
+    pausedUntilMs,
     epoch: gate.epoch,
   };
+}
+
+const ends = new WeakMap<object, number>();
+
+/** By the gate's clock; 0 where it is not paused. */
+function endOfPause(refusal: PlayedGate['refusal'], nowMs: number): number {
+  if (refusal?.refusedBy !== 'paused') return 0;
+  const endsAtMs = ends.get(refusal) ?? Math.ceil(nowMs + (refusal.retryInMs ?? 0));
+  ends.set(refusal, endsAtMs);
+  return endsAtMs;
 }

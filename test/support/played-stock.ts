@@ -16,6 +16,7 @@ export function playStock(part: { limits?: typeof limits; ready?: number; callMs
   const demand = { ready: part.ready ?? 0, inFlight: 0 };
   const taken: { permit: Permit; at: number; inFlight: number; isAsking: boolean }[] = [];
   let errors = 0;
+  let lifted = 0;
   let asking: number | undefined;
   const stock = new PermitStock(
     { limits: part.limits ?? [], maxConcurrency: 8, breaker },
@@ -36,6 +37,7 @@ export function playStock(part: { limits?: typeof limits; ready?: number; callMs
       holdTtlMs,
       now: Date.now,
       onChange: () => pump(),
+      onLifted: () => void lifted++,
       onGrant: () => {},
       onError: () => void errors++,
     },
@@ -65,7 +67,7 @@ export function playStock(part: { limits?: typeof limits; ready?: number; callMs
     await vi.advanceTimersByTimeAsync(1);
   };
   pump();
-  return { stock, gate, demand, taken, pump, end, work, errors: () => errors, pumps: () => pumps };
+  return { stock, gate, demand, taken, pump, end, work, errors: () => errors, pumps: () => pumps, lifted: () => lifted };
 }
 
 /** Time passes, on timers that the test has faked. */

@@ -4,7 +4,7 @@
 -- ARGV: 1 worker, 2 permits wanted, 3 horizon (ms), 4 slots kept, 5 slots wanted, 6 calls succeeded, 7 calls failed, 8 epoch of those
 --   calls or '', 9 pause (ms, 0 for none), 10 its reason, 11 permits returned, 12 max concurrency, 13 failure rate, 14 min calls,
 --   15 breaker window (ms), 16 open for (ms), 17 life of a hold (ms), 18 channel, 19 account, 20 throttling answers,
---   21 number of limits; then for each limit its length (ms), requests, burst, margin (ms); then for each budget what reports.lua says.
+--   21 1 if the probe ended without telling anything, 22 number of limits; then for each limit its length (ms), requests, burst, margin (ms); then for each budget what reports.lua says.
 -- Replies {word, now (µs), permits, retry in (µs, 0 for none), slots, fair share, breaker state, paused until (ms, 0 for not), epoch,
 --   start of each permit (µs after now; none where the account has no limits)}. Word: `granted` all of them, or why not: `rate`
 --   `quota` `paused` `breaker`. Publishes the account where calls must stop.
@@ -21,10 +21,11 @@ local want, horizon = tonumber(ARGV[2]), ARGV[3] * 1000
 local request = {
   worker = ARGV[1], keepSlots = tonumber(ARGV[4]), wantSlots = tonumber(ARGV[5]), succeeded = tonumber(ARGV[6]),
   failed = tonumber(ARGV[7]), epoch = tonumber(ARGV[8]), returned = tonumber(ARGV[11]), holdTtl = ARGV[17] * 1000,
+  probeEnded = ARGV[21] == '1',
 }
 local breaker = { failureRate = tonumber(ARGV[13]), minCalls = tonumber(ARGV[14]), window = ARGV[15] * 1000, openFor = ARGV[16] * 1000 }
 
-local limitsFrom, limitsEnd = 22, 21 + 4 * ARGV[21]
+local limitsFrom, limitsEnd = 23, 22 + 4 * ARGV[22]
 
 local function shortestLimit()
   local shortest

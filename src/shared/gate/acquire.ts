@@ -54,6 +54,8 @@ export interface AcquireRequest {
   readonly budgets?: readonly BudgetReport[];
   /** Permits granted but never used, each told once and within 30 s of its start. Must not be sent again after a lost reply. */
   readonly returned: number;
+  /** The half-open breaker's probe is over, and told nothing of the provider's health: unused, throttled, cut. Another may go. */
+  readonly probeEnded?: boolean;
 }
 
 export type RefusalReason = 'rate' | 'quota' | 'paused' | 'breaker';
@@ -108,6 +110,7 @@ export async function acquire(deps: GateDeps, account: string, policy: GatePolic
     ...requestArgs(deps, request),
     ...policyArgs(deps, account, policy),
     count('throttled', request.throttled ?? 0),
+    request.probeEnded ? 1 : 0,
     policy.limits.length,
     ...limitArgs(policy.limits),
     ...budgetArgs(request.budgets ?? [], policy.limits.length > 0),

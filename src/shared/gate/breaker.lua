@@ -39,17 +39,13 @@ end
 
 local function reportCalls(state, policy, request)
   local ok, bad, epoch = request.succeeded, request.failed, request.epoch
-  local current = breakerState(state)
-  local isProber = state.fields.probe == request.worker
-  if ok + bad == 0 then
-    -- The probe's permit came back unused: somebody else may probe.
-    if request.returned > 0 and isProber then
-      drop(state, 'probe')
-      drop(state, 'probeUntil')
-    end
-    return
-  end
   if epoch and epoch ~= number(state, 'epoch') then return end
+  local current, isProber = breakerState(state), state.fields.probe == request.worker
+  if request.probeEnded and isProber then
+    drop(state, 'probe')
+    drop(state, 'probeUntil')
+  end
+  if ok + bad == 0 then return end
   if current == 'closed' then
     countCalls(state, policy, ok, bad)
   elseif current == 'half_open' and (epoch or isProber) then

@@ -127,16 +127,28 @@ test('a dead prober blocks no longer than a hold lives, and its late outcome sti
   expect((await call('dead', account, { succeeded: 1, epoch })).breaker).toBe('closed');
 });
 
-test('a probe that comes back unused, or whose worker leaves, is free for another', async () => {
+test('a probe that ends without telling anything, or whose worker leaves, is free for another', async () => {
   const account = newAccount();
   await halfOpen(account);
   await call('b', account, { want: 1 });
-  await call('b', account, { returned: 1 });
+  await call('a', account, { probeEnded: true });
+  expect((await call('c', account, { want: 1 })).startsMs).toEqual([]);
+  await call('b', account, { probeEnded: true });
   expect((await call('c', account, { want: 1 })).startsMs).toEqual([0]);
   await gates.worker('d').leave(account);
   expect((await call('d', account, { want: 1 })).startsMs).toEqual([]);
   await gates.worker('c').leave(account);
   expect((await call('d', account, { want: 1 })).startsMs).toEqual([0]);
+});
+
+test('permits of before the opening that come back unused do not end the probe of their worker', async () => {
+  const account = newAccount();
+  const { epoch: before } = await call('b', account, {});
+  const epoch = await halfOpen(account);
+  expect((await call('b', account, { want: 1 })).startsMs).toEqual([0]);
+  await call('b', account, { returned: 3, epoch });
+  await call('b', account, { probeEnded: true, epoch: before });
+  expect((await call('c', account, { want: 1 })).startsMs).toEqual([]);
 });
 
 test('a probe keeps the limits', async () => {

@@ -251,7 +251,7 @@ test('nothing is kept of budgets and throttling where nobody reports them', asyn
   expect((await gates.redis.hkeys(clock.keys.gate('crm'))).filter((field) => !/^[bh]:/.test(field))).toEqual([]);
 });
 
-test('whatever is reported, no more is granted than configured, nor than the newest report left', async () => {
+test('whatever is reported, no more is granted than configured, nor than the newest report left, then and until its reset', async () => {
   const report = fc.record({
     remaining: fc.integer({ min: 0, max: 60 }),
     resetInMs: fc.option(fc.integer({ min: 1, max: 12_000 }), { nil: undefined }),
@@ -269,6 +269,7 @@ test('whatever is reported, no more is granted than configured, nor than the new
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 15 }), async (steps) => {
       const account = `any-${++runs}`;
       const starts: number[] = [];
+      let untilReset = { left: Number.POSITIVE_INFINITY, endsAt: 0 };
       for (const { passed, want, throttled, report: said } of steps) {
         await clock.passed(passed);
         const now = clock.nowMs();
@@ -279,7 +280,12 @@ test('whatever is reported, no more is granted than configured, nor than the new
         // Without a reset our own room may come back before the horizon: it has left the window by then.
         const back =
           said?.resetInMs === undefined ? starts.filter((start) => start > now - 10_000 && start <= now + 500 - 10_000).length : 0;
-        if (said) expect(grant.startsMs.length).toBeLessThanOrEqual(Math.max(0, said.remaining - unseen + back));
+        const left = said ? Math.max(0, said.remaining - unseen + back) : Number.POSITIVE_INFINITY;
+        expect(grant.startsMs.length).toBeLessThanOrEqual(left);
+        if (said?.resetInMs === undefined) untilReset = said ? { left, endsAt: 0 } : untilReset;
+        else untilReset = { left, endsAt: now + Math.min(said.resetInMs, 10_000) };
+        if (now < untilReset.endsAt) expect(grant.startsMs.length).toBeLessThanOrEqual(untilReset.left);
+        untilReset.left -= grant.startsMs.length;
         for (const startMs of grant.startsMs) {
           const start = now + startMs;
           starts.push(start);

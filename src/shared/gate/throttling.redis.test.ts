@@ -73,6 +73,28 @@ test('recovery begins when the pause ends, goes by steps of 0.05, and ends at th
   expect(await gates.redis.hexists(clock.keys.gate('crm'), 'factor')).toBe(0);
 });
 
+test('a pause that is lifted ends its episode: the limits come back from then on, and further throttling cuts them', async () => {
+  await tell({ throttled: 1, pause: { ms: 3_600_000, reason: 'x' } });
+  await clock.passed(5_000);
+  await clock.worker('a').lift('crm');
+  expect(await effective()).toBe(70);
+  await clock.passed(4_000);
+  expect(await effective()).toBe(80);
+  await tell({ throttled: 1 });
+  expect((await peek()).factor).toBeCloseTo(0.56, 3);
+});
+
+test('lifting a pause does not put off a recovery that has begun', async () => {
+  await tell({ throttled: 1 });
+  await clock.passed(3_000);
+  expect(await effective()).toBe(75);
+  await tell({ pause: { ms: 60_000, reason: 'x' } });
+  await clock.worker('a').lift('crm');
+  expect(await effective()).toBe(75);
+  await clock.passed(2_000);
+  expect(await effective()).toBe(80);
+});
+
 test('many episodes cut to a tenth, not below, and all of it comes back with nobody doing anything', async () => {
   for (let i = 0; i < 20; i += 1) {
     await tell({ throttled: 1 });

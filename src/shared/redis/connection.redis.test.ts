@@ -1,7 +1,9 @@
-import { afterAll, expect, test } from 'vitest';
+import type { Redis } from 'ioredis';
+import { afterAll, expect, test, vi } from 'vitest';
+import { freePort } from '../../../scripts/free-port.mjs';
 import { eventually } from '../../../test/support/eventually.ts';
 import { startCluster, startRedis } from '../../../test/support/redis.ts';
-import { connectRedis, disconnectRedis, parseRedisUrl, type RedisClient } from './connection.ts';
+import { connectRedis, disconnectRedis, type RedisClient } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { defineScript } from './script.ts';
 import { checkShards, ShardCountMismatch } from './shard-count.ts';
@@ -42,14 +44,21 @@ async function startFilledCluster() {
 
 const succeed = defineScript('succeed', "return {'hello', ARGV[1]}");
 
-test('addresses are read as one Redis or as a cluster', () => {
-  expect(parseRedisUrl('redis://h:1')).toEqual({ isCluster: false, nodes: ['redis://h:1'] });
-  expect(parseRedisUrl('rediss://u:p@h:1/2')).toEqual({ isCluster: false, nodes: ['rediss://u:p@h:1/2'] });
-  expect(parseRedisUrl('h')).toEqual({ isCluster: false, nodes: ['redis://h'] });
-  expect(parseRedisUrl('redis://a:1, redis://b:2')).toEqual({ isCluster: true, nodes: ['redis://a:1', 'redis://b:2'] });
-  expect(parseRedisUrl('rediss+cluster://a:1')).toEqual({ isCluster: true, nodes: ['rediss://a:1'] });
-  expect(() => parseRedisUrl('redis://')).toThrow();
-  expect(() => parseRedisUrl('http://a:1')).toThrow();
+test('what is no address of a Redis is refused', () => {
+  expect(() => connectRedis('http://a:1', { name: 'test' })).toThrow('expected redis://');
+});
+
+test('a command that finds no Redis names the address without its password, and the cause', async () => {
+  const port = await freePort();
+  const failure = await connect(`redis://me:s3cret@127.0.0.1:${port}`)
+    .ping()
+    .catch((error: Error) => error);
+  expect(failure).toMatchObject({
+    name: 'MaxRetriesPerRequestError',
+    message: `Redis at redis://***@127.0.0.1:${port} cannot be reached: connect ECONNREFUSED 127.0.0.1:${port}`,
+    cause: { code: 'ECONNREFUSED' },
+  });
+  expect((failure as Error).stack).not.toContain('s3cret');
 });
 
 test('commands fail at once while Redis is down, and pass again when it is back', async () => {
@@ -100,6 +109,20 @@ test('a script runs before it is loaded, after SCRIPT FLUSH and after a restart'
   ]);
   await server.restart();
   expect(await eventually(() => succeed.run(client, [], ['d']))).toEqual(['hello', 'd']);
+});
+
+test('what is sent in one turn of the event loop is one write to the socket', async () => {
+  const server = await startServer();
+  const client = connectRedis(server.url, { name: 'test' }) as Redis;
+  closing.push(() => disconnectRedis(client));
+  await succeed.run(client, [], ['x']);
+  const writes = [vi.spyOn(client.stream, '_write'), vi.spyOn(client.stream, '_writev' as '_write')];
+  const count = () => writes.reduce((sum, write) => sum + write.mock.calls.length, 0);
+  const turn = [client.set('a', '1'), succeed.run(client, [], ['x']), client.get('a')];
+  expect(await Promise.all(turn)).toEqual(['OK', ['hello', 'x'], '1']);
+  expect(count()).toBe(1);
+  await client.get('a');
+  expect(count()).toBe(2);
 });
 
 test('an error of a script reaches the caller and is not taken for a missing script', async () => {

@@ -19,6 +19,8 @@ interface Account {
 
 export interface AccountsDeps extends EngineDeps, Pick<DispatcherDeps, 'shareOfShards'> {
   isReading(account: string): boolean;
+  /** A pause of the account has ended before its time. */
+  onLifted(account: string): void;
 }
 
 export class Accounts {
@@ -91,6 +93,11 @@ export class Accounts {
     this.#accounts.get(account)?.stock.revoke();
   }
 
+  /** Announcements of pauses, and of their being lifted, may have been missed. */
+  catchUp(): void {
+    for (const { stock } of this.#accounts.values()) stock.catchUp();
+  }
+
   /** By provider. */
   get callsInFlight(): ReadonlyMap<string, number> {
     const calls = new Map<string, number>();
@@ -114,6 +121,7 @@ export class Accounts {
       holdTtlMs: limits.leaseTtlMs,
       now,
       onChange: () => this.#accounts.get(name)?.dispatcher.pump(),
+      onLifted: () => this.#deps.onLifted(name),
       onGrant: (grant, asked) => {
         learnRedisNow(grant.nowMs);
         telemetry.granted(provider, grant, asked);

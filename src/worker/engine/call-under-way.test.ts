@@ -5,13 +5,13 @@ import type { Lane } from './lane.ts';
 
 const prepared = { call: {} as never, body: undefined };
 
-function aCall(lanes: readonly Lane[], { until = 100, now = 0 } = {}) {
+function aCall(lanes: readonly Lane[], { until = 100, now = 0, series = { isRevoked: false } } = {}) {
   const clock = { now };
   const further: Permit[] = [];
   const parts = lanes.map((lane) => ({ lane, length: 1, prepared }));
   const call = new CallUnderWay(
     parts,
-    { from: 0, until },
+    { from: 0, until, series },
     {
       account: 'crm',
       now: () => clock.now,
@@ -28,9 +28,20 @@ test('may start while its permit lasts, and then knows when it did', () => {
   const { call, clock } = aCall([laneOf()]);
   clock.now = 100;
   expect(call.mayStart()).toBe(true);
-  expect(call.startedAt).toBe(100);
+  expect([call.startedAt, call.lastSentAt]).toEqual([100, 100]);
   clock.now = 100.1;
   expect(call.mayStart()).toBe(false);
+});
+
+test('does not start with a permit that was revoked since, nor does its further request', async () => {
+  const series = { isRevoked: false };
+  const { call, further } = aCall([laneOf()], { series });
+  further.push({ from: 0, until: 100, series });
+  const guard = await call.nextRequest();
+  series.isRevoked = true;
+  expect([call.mayStart(), guard?.mayStart()]).toEqual([false, false]);
+  series.isRevoked = false;
+  expect([call.mayStart(), guard?.mayStart()]).toEqual([true, true]);
 });
 
 test('does not start when too little is left of its lease: a process that was frozen asks the clock first', () => {
@@ -71,8 +82,10 @@ test('a further request has a permit of its own, and goes even while its shard i
   clock.now = 200;
   lane.queue.shard.isDraining = true;
   expect([call.mayStart(), guard?.mayStart()]).toEqual([false, true]);
+  expect(call.lastSentAt).toBe(200);
   clock.now = 201;
   expect(guard?.mayStart()).toBe(false);
+  expect(call.lastSentAt).toBe(200);
   clock.now = 190;
   lane.queue.shard.isGone = true;
   expect((await call.nextRequest())?.mayStart()).toBe(false);

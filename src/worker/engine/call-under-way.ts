@@ -7,7 +7,12 @@ export interface Permit {
   /** When the call may start, and when the permit is void; the worker's monotonic clock, milliseconds. */
   readonly from: number;
   readonly until: number;
+  /** Those granted between two revocations: a pause, an opening of the breaker or other limits end the right to start, even in hand. */
+  readonly series?: { readonly isRevoked: boolean };
 }
+
+/** A permit is for one moment, and only while nothing has been heard that takes it back. */
+const isValid = ({ until, series }: Permit, now: number): boolean => now <= until && series?.isRevoked !== true;
 
 /** One lane's part of a call: the group at its head. */
 export interface Part {
@@ -27,9 +32,15 @@ export interface CallOptions {
 
 export class CallUnderWay implements SendGuard {
   readonly parts: readonly Part[];
-  readonly permit: Permit;
+  /** That of its last request; the one it began with until there is one. */
+  permit: Permit;
+  /** One that no request has been made with so far. */
+  unused: Permit | undefined;
+  readonly #first: Permit;
   readonly #options: CallOptions;
   startedAt = 0;
+  /** When its last request was; of several, minutes may lie between the first and this one. */
+  lastSentAt = 0;
   hasEnded = false;
   /** It was made with an address or credentials that have been replaced since. */
   isOutdated = false;
@@ -40,6 +51,8 @@ export class CallUnderWay implements SendGuard {
   constructor(parts: readonly Part[], permit: Permit, options: CallOptions) {
     this.parts = parts;
     this.permit = permit;
+    this.unused = permit;
+    this.#first = permit;
     this.#options = options;
   }
 
@@ -50,9 +63,10 @@ export class CallUnderWay implements SendGuard {
   /** Asked right before the first byte is written, which may be long after the call was handed over: connecting takes time, and so does a frozen process. */
   mayStart(): boolean {
     const now = this.#options.now();
-    if (now > this.permit.until) return false;
+    if (!isValid(this.#first, now)) return false;
     for (const { lane } of this.parts) if (!lane.queue.isOpen || this.#isTooLate(lane, now)) return false;
     this.startedAt = now;
+    this.#use(this.#first, now);
     return true;
   }
 
@@ -64,7 +78,16 @@ export class CallUnderWay implements SendGuard {
 
   #mayGoOn(permit: Permit): boolean {
     const now = this.#options.now();
-    return !this.hasEnded && now <= permit.until && !this.parts.some(({ lane }) => lane.queue.isGone || this.#isTooLate(lane, now));
+    if (this.hasEnded || !isValid(permit, now)) return false;
+    for (const { lane } of this.parts) if (lane.queue.isGone || this.#isTooLate(lane, now)) return false;
+    this.#use(permit, now);
+    return true;
+  }
+
+  #use(permit: Permit, now: number): void {
+    this.permit = permit;
+    if (this.unused === permit) this.unused = undefined;
+    this.lastSentAt = now;
   }
 
   #isTooLate(lane: Lane, now: number): boolean {

@@ -37,6 +37,21 @@ describe('batches', () => {
     expect(ranksOf(sent)).toEqual([[1, 3], [2]]);
   });
 
+  test.each([
+    ['before the others', [1, 2, 3], [[1], [2, 3]]],
+    ['among the others', [2, 1, 3], [[2, 3], [1]]],
+  ])('what may have killed a worker goes alone: %s', async (_, order, expected) => {
+    const { dispatcher, sent } = startDispatcher({ adapter: { maxBatch: 3 } });
+    const suspect = { isSuspect: true, isMarked: true, hasCrashed: true };
+    const queue = aQueue();
+    await enterAll(
+      dispatcher,
+      order.map((rank) => aLane([anOperation(rank, rank === 1 ? suspect : {})], { queue, digest: String(rank) })),
+    );
+    await vi.advanceTimersByTimeAsync(25);
+    expect(ranksOf(sent)).toEqual(expected);
+  });
+
   const bulk = { maxBatch: 2, bulk: { minRecords: 4, maxRecords: 6, takes: () => true } };
 
   test('a backlog goes in bulk, and what is less than one in batches', async () => {

@@ -24,6 +24,11 @@ export interface DispatcherDeps extends DispatcherEvents, AdaptersDeps, WaitingL
   readonly stock: PermitStock;
 }
 
+interface Pausing {
+  readonly call: CallUnderWay;
+  readonly resolve: (permit: Permit | undefined) => void;
+}
+
 export class Dispatcher {
   readonly #deps: DispatcherDeps;
   readonly #waiting: WaitingLanes;
@@ -37,7 +42,7 @@ export class Dispatcher {
   /** Calls whose lanes are being written down: each has a permit and a slot, so that no more are written down than can be called. */
   #marking = 0;
   /** Calls that wait for the permit of a further request. Their slots are their own, but not in use meanwhile. */
-  #pausing: { readonly call: CallUnderWay; readonly resolve: (permit: Permit | undefined) => void }[] = [];
+  #pausing: Pausing[] = [];
   readonly #callOptions: CallOptions;
   readonly #underWay = new CallsUnderWay();
 
@@ -118,7 +123,9 @@ export class Dispatcher {
       while (this.#pausing.length > 0) {
         const permit = stock.take(this.#active);
         if (!permit) break;
-        this.#pausing.shift()?.resolve(permit);
+        const { call, resolve } = this.#pausing.shift() as Pausing;
+        call.unused = permit;
+        resolve(permit);
       }
       while (this.#isCallable()) {
         const permit = stock.take(this.#active);
@@ -145,6 +152,9 @@ export class Dispatcher {
   #awaitPermit(call: CallUnderWay): Promise<Permit | undefined> {
     return new Promise((resolve) => {
       if (this.#isClosed || call.hasEnded) return resolve(undefined);
+      this.#giveBackUnused(call);
+      // Its last request has ended; what came of it is known when the call has, which may be long after.
+      this.#deps.stock.passOver(call.permit);
       this.#pausing.push({ call, resolve });
       this.pump();
     });
@@ -211,7 +221,7 @@ export class Dispatcher {
         parts.map(({ prepared }) => prepared),
         call,
         (outcomes, budgets) => {
-          if (budgets) this.#deps.stock.observe(budgets, call.startedAt);
+          if (budgets) this.#deps.stock.observe(budgets, call.lastSentAt);
           this.#end(adapter, call, outcomes, undefined);
         },
       );
@@ -225,6 +235,7 @@ export class Dispatcher {
     if (call.hasEnded) return;
     call.hasEnded = true;
     if (this.#pausing.length > 0) this.#stopPausing(call);
+    this.#giveBackUnused(call);
     this.#underWay.remove(call);
     call.isOutdated = adapter !== this.#adapters.present;
     this.#adapters.callEnded(adapter);
@@ -241,6 +252,11 @@ export class Dispatcher {
     this.pump();
   }
 
+  #giveBackUnused(call: CallUnderWay): void {
+    if (call.unused) this.#deps.stock.giveBack(call.unused);
+    call.unused = undefined;
+  }
+
   #stopPausing(call: CallUnderWay): void {
     const ended = this.#pausing.filter((pausing) => pausing.call === call);
     this.#pausing = this.#pausing.filter((pausing) => pausing.call !== call);
@@ -248,6 +264,7 @@ export class Dispatcher {
   }
 
   #faultAll(call: CallUnderWay, error: unknown): void {
+    this.#deps.stock.passOver(call.permit);
     for (const { lane } of call.parts) this.#deps.onFault(lane, error);
   }
 }

@@ -1,6 +1,6 @@
 /** The engine as the fleet and the process see it, with a Redis that a test plays: what is let go of leaves nothing behind. */
 import { expect, test, vi } from 'vitest';
-import { playedAdapter, silentTelemetry } from '../../../test/support/engine.ts';
+import { type Answering, playedAdapter, silentTelemetry } from '../../../test/support/engine.ts';
 import { createPlayedGate } from '../../../test/support/played-gate.ts';
 import { providerConfig } from '../../../test/support/provider-config.ts';
 import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
@@ -133,6 +133,23 @@ test('queues of a provider that is not registered are opened when it is, and onl
   engine.providerChanged('crm');
   await vi.advanceTimersByTimeAsync(10);
   expect(reads).toEqual(['crm', 'crm:acme']);
+});
+
+test('of a backlog that goes in one call, the share of the shards that are here is enough', async () => {
+  const batches: number[] = [];
+  const answer: Answering = (batch) => {
+    batches.push(batch.length);
+    return batch.map(() => ({ status: 'accepted' }));
+  };
+  const bulk = { minRecords: 32, maxRecords: 100, takes: () => true };
+  const { openShard } = start({
+    pending: [entry(1), entry(2)],
+    deps: { createAdapter: () => ({ ...playedAdapter(answer, 2), bulk }) },
+  });
+  await Promise.all([openShard(0), openShard(1)]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  // Of 16 shards.
+  expect(batches).toEqual([4]);
 });
 
 test('shards whose lease is about to end are let go of, the others stay', async () => {

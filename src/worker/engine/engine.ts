@@ -7,14 +7,13 @@
  * dropped: its next owner has the pending list.
  */
 import { parseQueueName } from '../../shared/domain/operation.ts';
-import type { FinalSettlement } from '../../shared/queue/settle.ts';
 import { Accounts } from './accounts.ts';
 import { Claimer } from './claimer.ts';
 import type { EngineDeps } from './engine-deps.ts';
 import { Intake } from './intake.ts';
 import { LaneRunner } from './lane-runner.ts';
 import { Ledger } from './ledger.ts';
-import { Settler } from './settler.ts';
+import { Settler, type SettlerItem } from './settler.ts';
 import { minWindow, type QueueState, ShardState } from './shard-state.ts';
 
 /** After Redis failed in the middle of something, milliseconds. */
@@ -45,7 +44,12 @@ export class Engine {
     const { now, random, reader, redisNow, telemetry } = deps;
     const shareOfShards = () => Math.min(1, this.#shards.size / deps.limits.shards);
     this.#accounts = new Accounts(
-      { ...deps, shareOfShards, isReading: (account) => this.#claimer.isReading(account) },
+      {
+        ...deps,
+        shareOfShards,
+        isReading: (account) => this.#claimer.isReading(account),
+        onLifted: (account) => this.#wakeLanes(account),
+      },
       {
         onRefused: (lane, length, error) => this.#runner.refuse(lane, length, error),
         onTooLate: (lane) => this.#runner.backOff(lane, leaseCheckMs),
@@ -172,9 +176,19 @@ export class Engine {
     this.#accounts.gateChanged(account);
   }
 
-  /** The account may be called again: what waits for its next attempt need not wait any longer. */
+  /** The account may be called again. */
   pauseLifted(account: string): void {
     this.#accounts.gateChanged(account);
+    this.#wakeLanes(account);
+  }
+
+  /** Announcements of pauses, and of their being lifted, may have been missed. */
+  catchUp(): void {
+    this.#accounts.catchUp();
+  }
+
+  /** What waits for its next attempt need not wait any longer. */
+  #wakeLanes(account: string): void {
     for (const { queues } of this.#shards.values())
       for (const queue of queues.values()) if (queue.account === account) this.#runner.wakeAll(queue);
     this.#runner.pump(account);
@@ -236,7 +250,8 @@ export class Engine {
     return new Settler({
       settle,
       keepOf: ({ meanBytes }) => (meanBytes > 0 ? Math.min(historyEntries, Math.floor(historyBytes / meanBytes)) : historyEntries),
-      onWritten: (queue, { finals, settledBefore }) => this.#forget(queue, finals, settledBefore),
+      slotOf: this.#deps.reader.slotOf,
+      onWritten: (queue, written) => this.#forget(queue, written),
       onLost: (queue) => this.#lost(queue.shard),
       onBatch: (operations) => telemetry.settled(operations),
       onError: (error) => telemetry.fault('redis', error, {}),
@@ -244,13 +259,17 @@ export class Engine {
     });
   }
 
-  #forget(queue: QueueState, finals: readonly FinalSettlement[], settledBefore: number): void {
-    for (const settlement of finals) {
-      const bytes = queue.end(settlement.entry.rank);
-      if (bytes !== undefined) this.#ledger.remove(bytes);
-      this.#deps.telemetry.final(queue, settlement);
+  #forget(queue: QueueState, written: readonly SettlerItem[]): void {
+    let hasEnded = false;
+    for (const { finals = [], settledBefore = [] } of written) {
+      for (const settlement of finals) {
+        const bytes = queue.end(settlement.entry.rank);
+        if (bytes !== undefined) this.#ledger.remove(bytes);
+        this.#deps.telemetry.final(queue, settlement);
+      }
+      if (finals.length + settledBefore.length > 0) hasEnded = true;
     }
-    if (finals.length + settledBefore > 0) this.#claimer.ask(queue);
+    if (hasEnded) this.#claimer.ask(queue);
   }
 
   #releaseHeld(queue: QueueState): void {

@@ -1,7 +1,7 @@
 /** What happens to a lane between its calls, with parts that a test plays. */
 import { describe, expect, test, vi } from 'vitest';
 import { failed } from '../../../test/support/engine.ts';
-import { aLane, anOperation, appliedAt, aQueue, aShard } from '../../../test/support/lanes.ts';
+import { aLane, anOperation, appliedAt, aQueue, aShard, lanesOf } from '../../../test/support/lanes.ts';
 import { providerConfig } from '../../../test/support/provider-config.ts';
 import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
@@ -14,23 +14,30 @@ import type { SettlerItem } from './settler.ts';
 
 useFakeTimers();
 
+interface EndedCall {
+  /** Of the group of each lane. */
+  readonly length: number;
+  readonly isOutdated: boolean;
+  readonly startedAt: number;
+}
+
 function start(part: { config?: ProviderConfig | undefined; mark?: QueueReader['mark'] } = {}) {
   const entered: { lane: Lane; isFirst: boolean }[] = [];
   const written: SettlerItem[] = [];
   const pauses: [number, string][] = [];
   const reports: boolean[] = [];
   const lost: string[] = [];
+  const halves: [account: string, lanes: readonly Lane[]][] = [];
   /** Milliseconds. */
   const waits: number[] = [];
   const stock = {
-    giveBack: vi.fn(),
+    passOver: vi.fn(),
     report: (_permit: unknown, hasFailed: boolean) => void reports.push(hasFailed),
     pause: (ms: number, reason: string) => void pauses.push([ms, reason]),
   };
   const dispatcher = {
     config: 'config' in part ? part.config : providerConfig(),
     pump: vi.fn(),
-    enterHalves: vi.fn(),
     enter(lane: Lane, isFirst = false) {
       lane.state = 'ready';
       entered.push({ lane, isFirst });
@@ -38,7 +45,10 @@ function start(part: { config?: ProviderConfig | undefined; mark?: QueueReader['
   };
   const telemetry = { called: vi.fn(), retried: vi.fn(), paused: vi.fn(), fault: vi.fn() };
   const deps = {
-    accounts: { of: () => ({ stock, dispatcher }), dispatcherOf: () => dispatcher },
+    accounts: {
+      of: () => ({ stock, dispatcher }),
+      dispatcherOf: (account: string) => ({ ...dispatcher, enterHalves: (lanes: readonly Lane[]) => void halves.push([account, lanes]) }),
+    },
     claimer: { ask: vi.fn() },
     settler: { add: (_queue: unknown, item: SettlerItem) => void written.push(item) },
     reader: { mark: part.mark ?? (async () => true) },
@@ -55,13 +65,13 @@ function start(part: { config?: ProviderConfig | undefined; mark?: QueueReader['
   };
   const runner = new LaneRunner(deps as unknown as LaneRunnerDeps);
   const callOptions = { account: 'crm', now: Date.now, startMarginMs: 0, awaitPermit: async () => undefined };
-  const end = (lane: Lane, outcome: CallOutcome, length = 1, isOutdated = false) => {
-    lane.state = 'in_flight';
-    const call = new CallUnderWay([{ lane, length, prepared: {} as never }], { from: 0, until: 0 }, callOptions);
-    call.isOutdated = isOutdated;
-    runner.end(call, [outcome]);
+  const endAll = (lanes: readonly Lane[], outcomes: readonly CallOutcome[], { length = 1, ...call }: Partial<EndedCall> = {}) => {
+    for (const lane of lanes) lane.state = 'in_flight';
+    const parts = lanes.map((lane) => ({ lane, length, prepared: {} as never }));
+    runner.end(Object.assign(new CallUnderWay(parts, { from: 0, until: 0 }, callOptions), call), outcomes);
   };
-  return { runner, dispatcher, deps, entered, written, pauses, reports, lost, waits, telemetry, end };
+  const end = (lane: Lane, outcome: CallOutcome, call: Partial<EndedCall> = {}) => endAll([lane], [outcome], call);
+  return { runner, dispatcher, deps, entered, halves, written, pauses, reports, stock, lost, waits, telemetry, end, endAll };
 }
 
 const finalsOf = (written: readonly SettlerItem[]) =>
@@ -182,7 +192,7 @@ describe('ends of calls', () => {
   test('but it is in doubt: that is written before it goes again, and it is marked then as any call in doubt is', () => {
     const { entered, written, end } = start();
     const lane = aLane([anOperation(1, { kind: 'create', isMarked: true }), anOperation(2, { isMarked: true }), anOperation(3)]);
-    end(lane, failed('ambiguous', { code: 'aborted' }), 2);
+    end(lane, failed('ambiguous', { code: 'aborted' }), { length: 2 });
     expect([lane.state, entered]).toEqual(['settling', []]);
     // What was one call is one again: a create that was made may hold what came with it.
     const trial = { attempts: 0, dueAtMs: 0, error: undefined, startedIn: 0, sealedTo: 2, isInDoubt: true };
@@ -220,10 +230,59 @@ describe('ends of calls', () => {
   test('refused credentials pause the provider, but not those that have been replaced since', () => {
     const { pauses, end } = start();
     const refused = failed('auth', { code: 'credentials_refused', retryAfterMs: 60_000, message: 'no' });
-    end(aLane([anOperation(1)]), refused, 1, true);
+    end(aLane([anOperation(1)]), refused, { isOutdated: true });
     expect(pauses).toEqual([]);
     end(aLane([anOperation(1)]), refused);
     expect(pauses).toEqual([[60_000, 'no']]);
+  });
+
+  test('what tells nothing of the provider’s health is passed over, and not reported as a success', () => {
+    const { stock, reports, end } = start();
+    const told: [CallOutcome, startedAt: number][] = [
+      [{ status: 'unsent', reason: 'no permit for the second request' }, 5_000],
+      [{ status: 'unsent', reason: 'no' }, 0],
+      [failed('rate_limited'), 5_000],
+      [failed('ambiguous', { code: 'aborted' }), 5_000],
+      [failed('auth', { code: 'credentials_refused' }), 0],
+    ];
+    for (const [outcome, startedAt] of told) end(aLane([anOperation(1)]), outcome, { startedAt });
+    expect(stock.passOver).toHaveBeenCalledTimes(told.length);
+    expect(reports).toEqual([]);
+    end(aLane([anOperation(1)]), failed('auth', { code: 'unauthorized' }), { startedAt: 5_000 });
+    expect(reports).toEqual([false]);
+  });
+
+  test('a call whose connection did not come about took no time at the provider', () => {
+    const { telemetry, end } = start();
+    end(aLane([anOperation(1)]), failed('transient', { code: 'connection_refused' }), { startedAt: 0 });
+    expect(telemetry.called).toHaveBeenCalledExactlyOnceWith('crm', 'transient', 0);
+  });
+
+  test('of a batch, one part that was answered tells how the call ended, whatever was not sent before it', () => {
+    const { stock, reports, telemetry, entered, endAll } = start();
+    const queue = aQueue();
+    const [unsent, failing] = lanesOf(2, queue) as [Lane, Lane];
+    endAll([unsent, failing], [{ status: 'unsent', reason: 'no' }, failed('transient')], { startedAt: Date.now() });
+    expect(reports).toEqual([true]);
+    expect(telemetry.called).toHaveBeenCalledExactlyOnceWith('crm', 'transient', 0);
+    expect(stock.passOver).not.toHaveBeenCalled();
+    expect(entered).toEqual([{ lane: unsent, isFirst: true }]);
+  });
+
+  test('a batch that was refused whole goes again in halves, each lane at the account that is its tenant’s by then', () => {
+    const { halves, written, endAll } = start();
+    const [staying, left] = [lanesOf(2), lanesOf(2, aQueue('crm:acme'))];
+    for (const { queue } of left) queue.account = 'crm:acme';
+    const lanes = [staying[0], left[0], staying[1], left[1]] as Lane[];
+    endAll(
+      lanes,
+      lanes.map(() => failed('invalid', { isWholeBatch: true })),
+    );
+    expect(halves).toEqual([
+      ['crm', staying],
+      ['crm:acme', left],
+    ]);
+    expect(written).toEqual([]);
   });
 
   test('a throttled provider pauses as long as it asked for, else for a second', () => {

@@ -161,15 +161,15 @@ export class LaneRunner {
     const first = outcomes.find(isThrottled) ?? outcomes.find(wasAnswered) ?? (outcomes[0] as CallOutcome);
     const label = first.status === 'failed' ? first.error.kind : first.status;
     if (first.status === 'unsent') {
-      // Of several requests the first may have been made: its permit is spent.
-      if (call.startedAt === 0) stock.giveBack();
+      // Of several requests the first may have been made; what it was answered is not known.
+      stock.passOver(call.permit);
       telemetry.called(provider, label, 0);
       return;
     }
-    telemetry.called(provider, label, (now() - call.startedAt) / 1_000);
+    telemetry.called(provider, label, call.startedAt === 0 ? 0 : (now() - call.startedAt) / 1_000);
     const error = first.status === 'failed' ? first.error : undefined;
-    if (error?.kind !== 'rate_limited' && error?.code !== cutByUs)
-      stock.report(call.permit, error?.kind === 'transient' || error?.kind === 'ambiguous');
+    if (error && tellsNothing(error, call)) stock.passOver(call.permit);
+    else stock.report(call.permit, error?.kind === 'transient' || error?.kind === 'ambiguous');
     if (error?.kind === 'rate_limited' || (error?.code === 'credentials_refused' && !call.isOutdated)) {
       const reason = error.kind === 'rate_limited' ? 'rate_limited' : 'auth';
       stock.pause(error.retryAfterMs ?? defaultPauseMs, reason === 'auth' ? error.message : reason);
@@ -320,6 +320,10 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string
   }
   return groups;
 }
+
+/** Of the provider's health: it is there but wants fewer calls, the call was cut by us, or it was not asked for want of credentials. */
+const tellsNothing = ({ kind, code }: ProviderError, { startedAt }: CallUnderWay): boolean =>
+  kind === 'rate_limited' || code === cutByUs || (kind === 'auth' && startedAt === 0);
 
 const wasAnswered = (outcome: CallOutcome): boolean => outcome.status !== 'unsent';
 const isThrottled = (outcome: CallOutcome): boolean => outcome.status === 'failed' && outcome.error.kind === 'rate_limited';

@@ -33,6 +33,49 @@ describe('when the gate says no', () => {
     expect(gate.requests.slice(before).every(({ want, keepSlots }) => want === 0 && keepSlots >= 1)).toBe(true);
   });
 
+  test('a lifted pause whose announcement was lost is noticed by the next report, others’ refusals are waited out', async () => {
+    for (const refusedBy of ['paused', 'quota'] as const) {
+      const { gate, work, taken, lifted } = playStock({ gate: { refusal: { refusedBy, retryInMs: 3_600_000 } } });
+      await work(3);
+      gate.refusal = undefined;
+      await pass(holdTtlMs / 3 + 10);
+      expect([taken.length, lifted()]).toEqual(refusedBy === 'paused' ? [3, 1] : [0, 0]);
+    }
+  });
+
+  test('a pause that ends in its time, or is made longer, is not taken for one that was lifted', async () => {
+    const { gate, work, taken, lifted, stock } = playStock({ gate: { refusal: { refusedBy: 'paused', retryInMs: 5_000 } } });
+    await work(3);
+    stock.revoke();
+    await pass(1);
+    gate.refusal = { refusedBy: 'paused', retryInMs: 8_000 };
+    stock.revoke();
+    await pass(7_999);
+    gate.refusal = undefined;
+    await pass(holdTtlMs);
+    expect([taken.length, lifted()]).toEqual([3, 0]);
+  });
+
+  test('when announcements may have been missed, it asks at once whether a pause was lifted, even with nothing to do', async () => {
+    const { gate, work, demand, stock, lifted, pump } = playStock({ gate: { refusal: { refusedBy: 'paused', retryInMs: 3_600_000 } } });
+    await work(1);
+    demand.ready = 0;
+    pump();
+    await pass(2_000);
+    gate.refusal = undefined;
+    gate.isLosing = true;
+    stock.catchUp();
+    await pass(100);
+    expect(lifted()).toBe(0);
+    gate.isLosing = false;
+    await pass(300);
+    expect(lifted()).toBe(1);
+    const before = gate.requests.length;
+    stock.catchUp();
+    await pass(10_000);
+    expect(gate.requests).toHaveLength(before);
+  });
+
   test('a refusal longer than a timer can wait does not keep a processor busy', async () => {
     const { work, pumps } = playStock({ gate: { refusal: { refusedBy: 'quota', retryInMs: 40 * 86_400_000 } } });
     await work(1);
@@ -73,6 +116,58 @@ describe('when the gate says no', () => {
     await pass(600);
     expect(gate.requests.flatMap(({ pause }) => pause?.ms ?? [])).toEqual([1_000, 9_000]);
   });
+
+  test.each(['the credentials are refused', 'rate_limited'])(
+    'a pause (%s) that was not told when what was refused is mended is told only where it is for throttling',
+    async (reason) => {
+      const { gate, stock, work } = playStock({ gate: { backMs: 20 } });
+      await work(1);
+      stock.pause(60_000, reason);
+      stock.lift();
+      await pass(100);
+      expect(gate.lifted).toBe(1);
+      expect(gate.requests.flatMap(({ pause }) => pause?.reason ?? [])).toEqual(reason === 'rate_limited' ? [reason] : []);
+    },
+  );
+
+  test('a pause whose telling was lost is not told again when what was refused has been mended', async () => {
+    const { gate, stock, work } = playStock({ gate: { backMs: 20, isLosing: true } });
+    await work(0);
+    stock.pause(60_000, 'the credentials are refused');
+    await pass(10);
+    stock.lift();
+    await pass(100);
+    gate.isLosing = false;
+    await pass(1_000);
+    expect(gate.requests.map(({ pause }) => pause?.ms ?? 0).filter((ms) => ms > 0)).toEqual([60_000]);
+  });
+});
+
+describe('a permit is not used once a pause or an opening was heard of', () => {
+  const heard = [
+    { of: 'an announcement', hear: ({ stock }: ReturnType<typeof playStock>) => stock.revoke() },
+    { of: 'an answer that says paused', refusal: { refusedBy: 'paused', retryInMs: 60_000 } as const },
+    { of: 'an answer that says that the breaker is open', refusal: { refusedBy: 'breaker', retryInMs: 60_000 } as const },
+    { of: 'an answer that names a newer opening', epoch: 7 },
+  ];
+  test.each(heard)('by $of: neither from stock nor in hand, nor when it is put back', async ({ hear, refusal, epoch }) => {
+    const played = playStock({ gate: { slots: 4 } });
+    const { stock, gate, demand, taken, work } = played;
+    await work(4);
+    const { permit } = taken[0] as { permit: Permit };
+    // All slots are busy: what is granted for a fifth call stays in stock.
+    await work(1);
+    demand.ready = 0;
+    expect([gate.starts.length, taken.length, permit.series?.isRevoked]).toEqual([5, 4, false]);
+    Object.assign(gate, { refusal: refusal ?? { refusedBy: 'rate', retryInMs: 60_000 }, epoch: epoch ?? 0 });
+    if (hear) hear(played);
+    else await pass(holdTtlMs / 3);
+    expect(permit.series?.isRevoked).toBe(true);
+    stock.putBack(permit);
+    expect(stock.take(0)).toBeUndefined();
+    await pass(holdTtlMs);
+    expect(gate.requests.reduce((sum, { returned }) => sum + returned, 0)).toBe(2);
+  });
 });
 
 describe('what is told', () => {
@@ -97,6 +192,51 @@ describe('what is told', () => {
     expect(gate.requests.at(-1)?.epoch).toBe(7);
   });
 
+  test('that a probe ended without telling anything: once, again after a lost answer, not after a newer opening', async () => {
+    const probesEnded = ({ gate }: ReturnType<typeof playStock>) => gate.requests.map(({ probeEnded }) => probeEnded === true);
+    for (const end of ['giveBack', 'passOver'] as const) {
+      const played = playStock({ gate: { breaker: 'half_open', epoch: 7 } });
+      const { stock, gate, taken, work, pump } = played;
+      await work(1);
+      const { permit } = taken[0] as { permit: Permit };
+      gate.isLosing = true;
+      stock[end](permit);
+      pump();
+      await pass(250);
+      gate.isLosing = false;
+      await pass(1_000);
+      expect(probesEnded(played)).toEqual([false, true, true]);
+      stock[end](permit);
+      pump();
+      await pass(5_000);
+      expect(probesEnded(played).slice(3)).not.toContain(true);
+    }
+    for (const isTold of [true, false]) {
+      const played = playStock({ gate: { breaker: 'half_open', epoch: 7, backMs: 20 } });
+      await played.work(1);
+      await pass(20);
+      played.gate.epoch = 8;
+      played.stock.revoke();
+      played.stock.pause(1, 'x');
+      // The opening is heard of before the probe ends, or after.
+      if (isTold) await pass(100);
+      played.stock.passOver((played.taken[0] as { permit: Permit }).permit);
+      await pass(100);
+      played.pump();
+      await pass(5_000);
+      expect(probesEnded(played)).not.toContain(true);
+    }
+  });
+
+  test('a permit granted into an answer that is void goes back, and a probe with it', async () => {
+    const { stock, gate, work } = playStock({ gate: { backMs: 20, breaker: 'half_open' } });
+    await work(1);
+    stock.revoke();
+    gate.refusal = { refusedBy: 'breaker', retryInMs: 60_000 };
+    await pass(100);
+    expect(gate.requests[1]).toMatchObject({ returned: 1, probeEnded: true });
+  });
+
   test('without limits nobody waits for what is told: a slow provider costs about one question a second', async () => {
     const { gate, work } = playStock({ callMs: 250, gate: { slots: 2 } });
     await work(100);
@@ -108,8 +248,9 @@ describe('what is told', () => {
   test('ends are told again after a lost answer; returned permits are not', async () => {
     const { gate, taken, end, work, stock } = playStock({ limits });
     await work(2);
-    stock.giveBack();
-    end((taken[0] as { permit: Permit }).permit);
+    const [unused, used] = taken.map(({ permit }) => permit) as [Permit, Permit];
+    stock.giveBack(unused);
+    end(used);
     gate.isLosing = true;
     await pass(250);
     gate.isLosing = false;

@@ -5,11 +5,12 @@
  * Always: no call starts before its permit's start nor more than `useWithinMs` after it, so that the gate's margin covers what a window
  * sees at the provider; never more calls than slots, and, while an answer is due, never more than were promised to be kept.
  */
-import type { AcquireRequest, GatePolicy, Grant, RefusalReason } from '../../shared/gate/acquire.ts';
+import type { AcquireRequest, GatePolicy, Grant } from '../../shared/gate/acquire.ts';
 import type { BudgetReport } from '../../shared/gate/budgets.ts';
 import { useWithinMs } from '../../shared/gate/limits.ts';
 import type { Permit } from './call-under-way.ts';
 import { ClockBounds } from './clock-bounds.ts';
+import { GateReport, type GrantedPermit, throttledReason } from './gate-report.ts';
 
 /** Permits are reserved so far ahead: longer than a busy worker's round trip, short enough that a pause voids few. */
 const horizonMs = 150;
@@ -24,8 +25,6 @@ const successesPerWindow = 10;
 /** Slots that nobody else wants are given up without haste. */
 const idleAfterMs = { wanted: 50, unwanted: 1_000 };
 const retryAfterErrorMs = 250;
-/** The reason of a pause that the provider asked for by throttling. */
-export const throttledReason = 'rate_limited';
 /** All slots are others' for now. */
 const noSlotsRetryMs = 25;
 /** First ask, before any slots are held. */
@@ -49,20 +48,14 @@ export interface PermitStockDeps {
   now(): number;
   /** Something changed: permits came, or the time of the next one did. */
   onChange(): void;
+  /** A pause has ended before its time. */
+  onLifted(): void;
   onGrant(grant: Grant, asked: number): void;
   onError(error: unknown): void;
 }
 
-interface StockedPermit extends Permit {
+interface StockedPermit extends GrantedPermit {
   until: number;
-  readonly epoch: number;
-}
-
-interface Observed {
-  readonly budget: BudgetReport;
-  /** The worker's monotonic clock, milliseconds. */
-  readonly sentAt: number;
-  readonly answeredAt: number;
 }
 
 /** What the worker has to do for the account right now, in calls. */
@@ -75,6 +68,8 @@ export class PermitStock {
   readonly #deps: PermitStockDeps;
   #policy: GatePolicy;
   #permits: StockedPermit[] = [];
+  /** Of the permits that no revocation has met yet, wherever they are. */
+  #series = { isRevoked: false };
   readonly #redisClock = new ClockBounds();
   #slots = 0;
   /** Its fair share: what to come down to, and what it may hope for. */
@@ -87,22 +82,18 @@ export class PermitStock {
   #isAsking = false;
   /** No permits are to be had before this. */
   #askAgainAt = 0;
+  /** As the gate last said, by Redis's clock; 0 where it was not paused. */
+  #pausedUntilMs = 0;
+  /** The gate is asked even if there is nothing to ask or to tell. */
+  #mustAsk = false;
   /** Redis failed: nothing is asked before this. */
   #silentUntil = 0;
   #discardsAnswer = false;
   #isClosed = false;
-  #succeeded = 0;
-  #failed = 0;
-  #epoch = 0;
-  #returned = 0;
-  #pause: { ms: number; reason: string } | undefined;
-  #throttled = 0;
-  /** What the provider last said of each window, by its length. */
-  #budgets = new Map<number, Observed>();
+  readonly #report = new GateReport();
   #lastAskAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  refusedBy: RefusalReason | undefined;
 
   constructor(policy: GatePolicy, deps: PermitStockDeps) {
     this.#policy = policy;
@@ -137,61 +128,56 @@ export class PermitStock {
     return permit;
   }
 
-  /** Nothing was there to be called with the permit just taken: it serves the next call. */
+  /** Nothing was there to be called with the permit just taken: it serves the next call, if it is good still. */
   putBack(permit: Permit): void {
     this.#permits.unshift(permit as StockedPermit);
+    if (permit.series?.isRevoked) this.#giveBackFirst();
   }
 
-  /** The permit's call never started. */
-  giveBack(): void {
-    this.#returned++;
+  /** No request was made with the permit. */
+  giveBack(permit: Permit): void {
+    this.#report.giveBack(permit as StockedPermit);
   }
 
+  /** The permit's request has ended, and told nothing of the provider's health, or not yet. */
+  passOver(permit: Permit): void {
+    this.#report.passOver(permit as StockedPermit);
+  }
+
+  /** A call has ended; of several requests, by the permit of the last. */
   report(permit: Permit, hasFailed: boolean): void {
-    const { epoch } = permit as StockedPermit;
-    if (epoch < this.#epoch) return;
-    if (hasFailed) this.#failed++;
-    else this.#succeeded++;
+    this.#report.add(permit as StockedPermit, hasFailed);
   }
 
   /** The provider asked for silence: tells the gate at once. */
   pause(ms: number, reason: string): void {
-    if (reason === throttledReason) this.#throttled++;
-    if (!this.#pause || this.#pause.ms < ms) this.#pause = { ms, reason };
+    this.#report.addPause(ms, reason);
     this.revoke();
   }
 
   /** What the provider refused is not the same any more: a pause for that reason ends, for the whole fleet. One for throttling stays. */
   lift(): void {
+    this.#report.forgetRefusal();
     this.#deps.gate.lift(this.#deps.account, throttledReason).catch((error) => this.#deps.onError(error));
   }
 
-  /** What the answers of a call said of the account's limits: told with the next question. Of several calls, the one sent last counts. */
+  /** What the answers of a call said of the account's limits. `sentAt`: its last request. */
   observe(budgets: readonly BudgetReport[], sentAt: number): void {
-    const answeredAt = this.#deps.now();
-    for (const budget of budgets) {
-      const known = this.#budgets.get(budget.perMs);
-      if (!known || known.sentAt <= sentAt) this.#budgets.set(budget.perMs, { budget, sentAt, answeredAt });
-    }
-  }
-
-  #takeBudgets(): BudgetReport[] {
-    const now = this.#deps.now();
-    const reports = [...this.#budgets.values()].map(({ budget, sentAt, answeredAt }) => ({
-      ...budget,
-      sentMsAgo: now - sentAt,
-      answeredMsAgo: now - answeredAt,
-    }));
-    this.#budgets.clear();
-    return reports;
+    this.#report.budgets.observe(budgets, sentAt, this.#deps.now());
   }
 
   /** The account's calls must stop, or its limits changed: permits in hand are void. */
   revoke(): void {
-    this.#giveAllBack();
+    this.#voidAll();
     this.#discardsAnswer = this.#isAsking;
     this.#askAgainAt = 0;
     this.#deps.onChange();
+  }
+
+  /** Announcements may have been missed: what is in hand may be void, and a pause known of may have been lifted. */
+  catchUp(): void {
+    this.#mustAsk = this.#pausedUntilMs > 0;
+    this.revoke();
   }
 
   /** Asks the gate if there is something to ask or to tell; otherwise sees to it that it will be. */
@@ -202,10 +188,11 @@ export class PermitStock {
     this.#dropVoid(now);
     const mayWant = now >= this.#askAgainAt;
     const want = mayWant ? this.#want(demand) : 0;
-    const isWorthAsking = want >= Math.max(1, this.#permits.length);
+    const isWorthAsking = this.#mustAsk || want >= Math.max(1, this.#permits.length);
     const needsSlots = mayWant && demand.ready > 0 && this.#slots === 0;
     const reportAt = this.#reportAt(demand);
-    if (isWorthAsking || needsSlots || this.#pause || this.#hasTooMany(demand) || now >= reportAt) void this.#ask(want, demand, now);
+    if (isWorthAsking || needsSlots || this.#report.hasPause || this.#hasTooMany(demand) || now >= reportAt)
+      void this.#ask(want, demand, now);
     else this.#wakeAt(Math.min(reportAt, mayWant || demand.ready === 0 ? Number.POSITIVE_INFINITY : this.#askAgainAt));
   }
 
@@ -246,16 +233,16 @@ export class PermitStock {
   /** When the gate is to hear from this worker even if it wants nothing. */
   #reportAt({ ready, inFlight }: Demand): number {
     const isIdle = ready === 0 && inFlight === 0;
-    const hasNews = this.#succeeded + this.#failed + this.#returned + this.#budgets.size > 0;
+    const report = this.#report;
     if (isIdle) {
-      const afterMs = this.#failed > 0 ? Math.min(reportAfterMs, this.#idleAfterMs) : this.#idleAfterMs;
-      return this.#slots > 0 || hasNews ? this.#lastAskAt + afterMs : Number.POSITIVE_INFINITY;
+      const afterMs = report.hasFailures ? Math.min(reportAfterMs, this.#idleAfterMs) : this.#idleAfterMs;
+      return this.#slots > 0 || !report.isEmpty ? this.#lastAskAt + afterMs : Number.POSITIVE_INFINITY;
     }
     const isWaitingForOthers = ready > 0 && this.#slots < Math.min(this.#fairSlots, inFlight + ready);
     // Where there are no limits, nobody waits for permits that come back.
-    const isUrgent = this.#failed + this.#budgets.size > 0 || (this.#returned > 0 && !this.#isUnlimited);
+    const isUrgent = report.isUrgent || (report.hasReturns && !this.#isUnlimited);
     if (isUrgent || isWaitingForOthers) return this.#lastAskAt + reportAfterMs;
-    if (this.#succeeded === 0) return this.#lastAskAt + this.#deps.holdTtlMs / 3;
+    if (!report.hasSuccesses) return this.#lastAskAt + this.#deps.holdTtlMs / 3;
     return this.#lastAskAt + Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
   }
 
@@ -265,8 +252,10 @@ export class PermitStock {
     this.#promised = request.keepSlots;
     this.#wantedSlots = request.wantSlots;
     this.#lastAskAt = askedAt;
+    let isLifted = false;
     try {
       const grant = await this.#deps.gate.acquire(this.#deps.account, this.#policy, request);
+      isLifted = this.#hasLifted(grant);
       this.#accept(grant, request, askedAt);
       this.#deps.onGrant(grant, want);
     } catch (error) {
@@ -276,6 +265,7 @@ export class PermitStock {
       this.#isAsking = false;
       this.#promised = Number.POSITIVE_INFINITY;
       this.#discardsAnswer = false;
+      if (isLifted) this.#deps.onLifted();
       this.#deps.onChange();
     }
   }
@@ -285,39 +275,28 @@ export class PermitStock {
     const isIdle = ready === 0 && inFlight === 0;
     if (isIdle) this.#giveAllBack();
     const keepSlots = isIdle ? 0 : Math.max(inFlight, Math.min(this.#slots, this.#fairSlots));
-    const request: AcquireRequest = {
+    return {
       want,
       horizonMs,
       keepSlots,
       wantSlots: isIdle ? 0 : Math.min(this.#policy.maxConcurrency, Math.max(keepSlots, inFlight + ready)),
-      succeeded: this.#succeeded,
-      failed: this.#failed,
-      epoch: this.#epoch,
-      returned: this.#returned,
-      ...(this.#pause ? { pause: this.#pause } : {}),
-      ...(this.#throttled > 0 ? { throttled: this.#throttled } : {}),
-      ...(this.#budgets.size > 0 ? { budgets: this.#takeBudgets() } : {}),
+      ...this.#report.take(this.#deps.now()),
     };
-    this.#throttled = 0;
-    this.#succeeded = 0;
-    this.#failed = 0;
-    this.#returned = 0;
-    this.#pause = undefined;
-    return request;
   }
 
   /**
    * The request may have been carried out: slots beyond those it promised to keep may be others' now, and permits it granted are lost, which
-   * errs on the safe side. What was to be reported is told again; what came back is not, since told twice it would make room twice.
+   * errs on the safe side.
    */
-  #failedToAsk({ succeeded, failed, pause, keepSlots, throttled = 0 }: AcquireRequest): void {
-    this.#throttled += throttled;
-    this.#succeeded += succeeded;
-    this.#failed += failed;
-    this.#returned = 0;
-    this.#slots = Math.min(this.#slots, keepSlots);
-    if (pause) this.#pause ??= pause;
+  #failedToAsk(request: AcquireRequest): void {
+    this.#report.tellAgain(request);
+    this.#slots = Math.min(this.#slots, request.keepSlots);
     this.#silentUntil = this.#deps.now() + retryAfterErrorMs;
+  }
+
+  /** The pause known of has been taken back: who waits for its end need not wait. */
+  #hasLifted({ nowMs, pausedUntilMs }: Grant): boolean {
+    return nowMs < this.#pausedUntilMs && pausedUntilMs < this.#pausedUntilMs;
   }
 
   #accept(grant: Grant, { want, wantSlots }: AcquireRequest, askedAt: number): void {
@@ -327,17 +306,16 @@ export class PermitStock {
     this.#isShortOfSlots = grant.slots === 0 && wantSlots > 0;
     // By the clock of the asking: the gate's hold ends later than this.
     this.#holdEndsAt = askedAt + this.#deps.holdTtlMs * 0.8;
-    this.refusedBy = grant.refusedBy;
-    if (grant.epoch > this.#epoch) {
-      this.#epoch = grant.epoch;
-      this.#succeeded = 0;
-      this.#failed = 0;
-    }
+    // Whatever announced that may have been lost on its way.
+    if (grant.epoch > this.#report.epoch || grant.breaker === 'open' || grant.pausedUntilMs > 0) this.#voidAll();
+    this.#report.learnEpoch(grant.epoch);
     this.#askAgainAt = this.#nextAskAt(grant, want, now);
+    this.#pausedUntilMs = grant.pausedUntilMs;
+    if (!this.#discardsAnswer) this.#mustAsk = false;
     this.#redisClock.learn(askedAt, now, grant.nowMs);
     if (grant.slots === 0) this.#giveAllBack();
     if (this.#discardsAnswer || grant.slots === 0) {
-      this.#returned += grant.startsMs.length;
+      for (const startMs of grant.startsMs) this.giveBack(this.#toPermit(grant, startMs));
       return;
     }
     if (this.#isUnlimited && grant.breaker === 'closed' && grant.pausedUntilMs === 0) this.#renew(grant);
@@ -353,19 +331,29 @@ export class PermitStock {
   #nextAskAt(grant: Grant, want: number, now: number): number {
     if (this.#discardsAnswer) return 0;
     if (grant.retryInMs !== undefined) return now + grant.retryInMs;
-    if (this.#isShortOfSlots) return Math.max(this.#askAgainAt, now + noSlotsRetryMs);
-    return want > 0 ? now : this.#askAgainAt;
+    const askAgainAt = this.#hasLifted(grant) ? now : this.#askAgainAt;
+    if (this.#isShortOfSlots) return Math.max(askAgainAt, now + noSlotsRetryMs);
+    return want > 0 ? now : askAgainAt;
   }
 
   /** Never early, and never late, whatever the answer's way took. */
-  #toPermit({ nowMs, epoch }: Grant, startMs: number): StockedPermit {
+  #toPermit({ nowMs, epoch, breaker }: Grant, startMs: number): StockedPermit {
     const from = this.#redisClock.latest(nowMs + startMs);
-    if (this.#isUnlimited) return { from, until: from + unlimitedLifeMs, epoch };
-    return { from, until: Math.max(from + leastUseMs, this.#redisClock.earliest(nowMs + startMs) + useWithinMs), epoch };
+    const until = this.#isUnlimited
+      ? from + unlimitedLifeMs
+      : Math.max(from + leastUseMs, this.#redisClock.earliest(nowMs + startMs) + useWithinMs);
+    return { from, until, epoch, series: this.#series, isProbe: breaker === 'half_open' };
   }
 
   #dropVoid(now: number): void {
     while (this.#permits.length > 0 && (this.#permits[0] as Permit).until < now) this.#giveBackFirst();
+  }
+
+  /** Nothing granted so far may be used any more, in stock or in hand. */
+  #voidAll(): void {
+    this.#giveAllBack();
+    this.#series.isRevoked = true;
+    this.#series = { isRevoked: false };
   }
 
   #giveAllBack(): void {
@@ -373,8 +361,7 @@ export class PermitStock {
   }
 
   #giveBackFirst(): void {
-    this.#permits.shift();
-    this.#returned++;
+    this.giveBack(this.#permits.shift() as StockedPermit);
   }
 
   #wakeAt(at: number): void {

@@ -6,6 +6,7 @@ import { eventually } from '../../../test/support/eventually.ts';
 import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
 import { providerConfig } from '../../../test/support/provider-config.ts';
 import { useBenches } from '../../../test/support/use-benches.ts';
+import type { QueueReader } from '../../shared/queue/claim.ts';
 import type { CallOutcome } from '../providers/provider.ts';
 
 const startBench = useBenches();
@@ -115,6 +116,38 @@ describe('tenants with accounts of their own', () => {
     await eventually(async () => Number(await bench.redis.hget(bench.keys.gate('crm:acme'), 'pause')) > 0, { intervalMs: 2 });
     isThrottling = false;
     await allAre(bench, 'succeeded', [await submit('b', 'other')]);
+  });
+
+  test('may have killed workers: then they take their turn at the account they came to, and hold up nobody at the former one', async () => {
+    bench = await startBench();
+    const hanging = createPlayedProvider({ holds: () => true });
+    await Promise.all([submit('a', 'a'), submit('b', 'b')]);
+    for (const calls of [2, 4]) {
+      const worker = startWith(bench, hanging);
+      await hanging.calls(calls);
+      await crash(worker);
+    }
+    let write = () => {};
+    const mayWrite = new Promise<void>((resolve) => {
+      write = resolve;
+    });
+    const marked: string[] = [];
+    const provider = createPlayedProvider({ holds: ({ tenant }) => marked[0] === `crm:${tenant}` });
+    const mark =
+      (plain: QueueReader): QueueReader['mark'] =>
+      async (owner, queue, trials) => {
+        marked.push(queue);
+        await mayWrite;
+        return plain.mark(owner, queue, trials);
+      };
+    const worker = startWith(bench, provider, { wrap: { reader: (plain) => ({ ...plain, mark: mark(plain) }) } });
+    const account = await eventually(() => marked[0] ?? false, { intervalMs: 1 });
+    worker.configure(account, providerConfig({ account }));
+    write();
+    const seen = await provider.calls(2);
+    expect(new Set(seen.flatMap(({ calls }) => calls.map(({ recordId }) => recordId)))).toEqual(new Set(['a', 'b']));
+    expect(provider.underWay).toBe(1);
+    for (const { end } of seen) end();
   });
 });
 

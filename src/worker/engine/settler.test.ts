@@ -3,7 +3,7 @@ import { anOperation, aQueue, aShard } from '../../../test/support/lanes.ts';
 import { useFakeTimers } from '../../../test/support/use-fake-timers.ts';
 import type { Settlement } from '../../shared/queue/settle.ts';
 import { finish } from './conclude.ts';
-import { Settler, type SettlerDeps } from './settler.ts';
+import { Settler, type SettlerDeps, type SettlerItem } from './settler.ts';
 import type { QueueState } from './shard-state.ts';
 
 useFakeTimers();
@@ -24,7 +24,8 @@ function startSettler(settle: Settle = ok, part: Partial<SettlerDeps> = {}) {
       return redis.settle(settlements);
     },
     keepOf: () => 100,
-    onWritten: (queue, { finals, settledBefore }) => void events.push(`written ${queue.name} ${finals.length}+${settledBefore}`),
+    slotOf: () => 0,
+    onWritten: (queue, items) => void events.push(`written ${queue.name} ${items.map(sizesOf).join(' ')}`),
     onLost: (queue) => void events.push(`lost ${queue.name}`),
     onBatch: (operations) => void events.push(`batch ${operations}`),
     onError: () => void events.push('error'),
@@ -34,6 +35,7 @@ function startSettler(settle: Settle = ok, part: Partial<SettlerDeps> = {}) {
   return { settler, redis, written, events };
 }
 
+const sizesOf = ({ finals = [], settledBefore = [] }: SettlerItem) => `${finals.length}+${settledBefore.length}`;
 const final = (rank: number) => finish(anOperation(rank), 'succeeded', 2_000);
 const ranks = (settlements: readonly Settlement[] | undefined) =>
   settlements?.map(({ queue, finals }) => [queue, finals.map(({ entry }) => entry.rank)]);
@@ -51,7 +53,21 @@ test('gathers what ends close together, and writes it in one step', async () => 
       ['b', [2]],
     ],
   ]);
-  expect(events).toEqual(['written a 2+1', 'written b 1+0', 'batch 4']);
+  expect(events).toEqual(['written a 1+0 1+1', 'written b 1+0', 'batch 4']);
+});
+
+test('a node of a cluster that hangs holds up no other', async () => {
+  const isHanging = ([settlement]: readonly Settlement[]) => settlement?.shard === 0;
+  const hang = new Promise<never>(() => {});
+  const { settler, written, events } = startSettler((settlements) => (isHanging(settlements) ? hang : ok(settlements)), {
+    slotOf: (shard) => shard,
+  });
+  const queues = [0, 1, 2].map((shard) => aQueue(`q${shard}`, aShard({ shard })));
+  for (const queue of queues) settler.add(queue, { finals: [final(1)] });
+  await vi.advanceTimersByTimeAsync(5);
+  expect(written).toHaveLength(3);
+  expect(events.filter((event) => event.startsWith('written'))).toEqual(['written q1 1+0', 'written q2 1+0']);
+  expect(queues.map((queue) => settler.isBusyWithQueue(queue))).toEqual([true, false, false]);
 });
 
 test('lanes go on only once the end of their call is written', async () => {
@@ -118,7 +134,7 @@ test('a fault in what follows a writing does not write it again, nor tell the ot
   await vi.advanceTimersByTimeAsync(500);
   expect(written).toHaveLength(1);
   expect(goneOn).toEqual([2]);
-  expect(events).toEqual(['bug', 'written crm 2+0', 'batch 2']);
+  expect(events).toEqual(['bug', 'written crm 1+0 1+0', 'batch 2']);
 });
 
 test.each(['onLost', 'onBatch', 'onWritten'] as const)('nor does a fault of %s', async (which) => {
@@ -183,6 +199,18 @@ test('many ends at once do not wait for the timer', async () => {
   settler.add(aQueue(), { finals: Array.from({ length: 64 }, (_, i) => final(i + 1)) });
   await vi.advanceTimersByTimeAsync(0);
   expect(written).toHaveLength(1);
+});
+
+test('very many go in several batches, and the lanes of one go on while the next is being written', async () => {
+  const { settler, written } = startSettler((settlements) =>
+    settlements.some(({ queue }) => queue === 'c') ? new Promise(() => {}) : ok(settlements),
+  );
+  const goneOn: string[] = [];
+  for (const [name, count] of Object.entries({ a: 300, b: 300, c: 1 }))
+    settler.add(aQueue(name), { finals: Array.from({ length: count }, (_, i) => final(i + 1)), whenWritten: () => void goneOn.push(name) });
+  await vi.advanceTimersByTimeAsync(5);
+  expect(written.map((settlements) => settlements.map(({ queue }) => queue))).toEqual([['a', 'b'], ['c']]);
+  expect(goneOn).toEqual(['a', 'b']);
 });
 
 test('after closing no timer is left, whatever still ends', async () => {

@@ -14,19 +14,19 @@ const batchOperations = 400;
 const retryAfterErrorMs = 100;
 const none: readonly never[] = [];
 
+/** What has gathered for a queue. */
 interface Pending {
   readonly queue: QueueState;
-  readonly finals: FinalSettlement[];
-  readonly retries: RetrySettlement[];
-  readonly settledBefore: SettledEntry[];
-  readonly whenWritten: (() => void)[];
+  readonly items: SettlerItem[];
 }
 
 export interface SettlerDeps {
   readonly settle: Settle;
+  /** Shards that may share a script call have the same. */
+  slotOf(shard: number): number;
   /** How much history a queue keeps, entries. */
   keepOf(queue: QueueState): number;
-  onWritten(queue: QueueState, written: { finals: readonly FinalSettlement[]; settledBefore: number }): void;
+  onWritten(queue: QueueState, written: readonly SettlerItem[]): void;
   onLost(queue: QueueState): void;
   onBatch(operations: number): void;
   onError(error: unknown): void;
@@ -44,6 +44,49 @@ export interface SettlerItem {
 
 export class Settler {
   readonly #deps: SettlerDeps;
+  /** By slot: a node of a cluster that hangs holds up no other's. */
+  readonly #writers = new Map<number, Writer>();
+
+  constructor(deps: SettlerDeps) {
+    this.#deps = deps;
+  }
+
+  add(queue: QueueState, item: SettlerItem): void {
+    if (!queue.shard.isGone) this.#writerOf(queue.shard).add(queue, item);
+  }
+
+  /** Whether anything of the shard is not written yet. */
+  isBusyWith(shard: QueueState['shard']): boolean {
+    return this.#writerOf(shard).isBusyWith((queue) => queue.shard === shard);
+  }
+
+  isBusyWithQueue(queue: QueueState): boolean {
+    return this.#writerOf(queue.shard).isBusyWith((other) => other === queue);
+  }
+
+  /** Writes what has gathered: one round. */
+  async tick(): Promise<void> {
+    await Promise.all([...this.#writers.values()].map((writer) => writer.tick()));
+  }
+
+  close(): void {
+    for (const writer of this.#writers.values()) writer.close();
+  }
+
+  #writerOf({ shard }: QueueState['shard']): Writer {
+    const slot = this.#deps.slotOf(shard);
+    let writer = this.#writers.get(slot);
+    if (!writer) {
+      writer = new Writer(this.#deps);
+      this.#writers.set(slot, writer);
+    }
+    return writer;
+  }
+}
+
+/** Of the queues that may share a script call. */
+class Writer {
+  readonly #deps: SettlerDeps;
   #pending = new Map<QueueState, Pending>();
   #writing: Pending[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -57,33 +100,20 @@ export class Settler {
     this.#deps = deps;
   }
 
-  add(queue: QueueState, { finals = none, retries = none, settledBefore = none, whenWritten }: SettlerItem): void {
-    if (queue.shard.isGone) return;
-    let pending = this.#pending.get(queue);
-    if (!pending) {
-      pending = { queue, finals: [], retries: [], settledBefore: [], whenWritten: [] };
-      this.#pending.set(queue, pending);
-    }
-    pending.finals.push(...finals);
-    pending.retries.push(...retries);
-    pending.settledBefore.push(...settledBefore);
-    if (whenWritten) pending.whenWritten.push(whenWritten);
-    this.#gathered += finals.length + retries.length + settledBefore.length;
+  add(queue: QueueState, item: SettlerItem): void {
+    const pending = this.#pending.get(queue);
+    if (pending) pending.items.push(item);
+    else this.#pending.set(queue, { queue, items: [item] });
+    this.#gathered += sizeOf(item);
     if (this.#gathered >= gatherOperations) this.#scheduleAtOnce();
     else this.#schedule(gatherMs);
   }
 
-  /** Whether anything of the shard is not written yet. */
-  isBusyWith(shard: QueueState['shard']): boolean {
-    for (const queue of this.#pending.keys()) if (queue.shard === shard) return true;
-    return this.#writing.some(({ queue }) => queue.shard === shard);
+  isBusyWith(isMeant: (queue: QueueState) => boolean): boolean {
+    for (const queue of this.#pending.keys()) if (isMeant(queue)) return true;
+    return this.#writing.some(({ queue }) => isMeant(queue));
   }
 
-  isBusyWithQueue(queue: QueueState): boolean {
-    return this.#pending.has(queue) || this.#writing.some((item) => item.queue === queue);
-  }
-
-  /** Writes what has gathered: one round. */
   async tick(): Promise<void> {
     if (this.#isWriting || this.#pending.size === 0) return;
     this.#isWriting = true;
@@ -136,22 +166,30 @@ export class Settler {
     return [];
   }
 
-  #settlementOf({ queue, finals, retries, settledBefore }: Pending): Settlement {
+  #settlementOf({ queue, items }: Pending): Settlement {
     const { shard, epoch } = queue.shard;
-    return { shard, epoch, queue: queue.name, keep: this.#deps.keepOf(queue), finals, retries, settledBefore };
+    return {
+      shard,
+      epoch,
+      queue: queue.name,
+      keep: this.#deps.keepOf(queue),
+      finals: gather(items, ({ finals }) => finals),
+      retries: gather(items, ({ retries }) => retries),
+      settledBefore: gather(items, ({ settledBefore }) => settledBefore),
+    };
   }
 
   /** How many operations of it were written. */
-  #written({ queue, finals, retries, settledBefore, whenWritten }: Pending, answer: 'ok' | 'lost' | undefined): number {
+  #written({ queue, items }: Pending, answer: 'ok' | 'lost' | undefined): number {
     if (queue.shard.isGone) return 0;
     if (answer === 'lost') {
       this.#attempt(() => this.#deps.onLost(queue));
       return 0;
     }
     // Lanes go on first: what they leave behind is room for the next entries.
-    for (const goOn of whenWritten) this.#attempt(goOn);
-    this.#attempt(() => this.#deps.onWritten(queue, { finals, settledBefore: settledBefore.length }));
-    return finals.length + retries.length + settledBefore.length;
+    for (const { whenWritten } of items) if (whenWritten) this.#attempt(whenWritten);
+    this.#attempt(() => this.#deps.onWritten(queue, items));
+    return sizeOfAll(items);
   }
 
   /** What is written stays written, whatever comes of it here: nobody may be told of it twice. */
@@ -166,16 +204,18 @@ export class Settler {
   /** What could not be written goes before what came meanwhile. */
   #putBack(failed: readonly Pending[]): void {
     for (const item of failed) {
-      const newer = this.#pending.get(item.queue);
-      if (newer) {
-        item.finals.push(...newer.finals);
-        item.retries.push(...newer.retries);
-        item.settledBefore.push(...newer.settledBefore);
-        item.whenWritten.push(...newer.whenWritten);
-      }
+      item.items.push(...(this.#pending.get(item.queue)?.items ?? none));
       this.#pending.set(item.queue, item);
     }
   }
+}
+
+const sizeOf = ({ finals = none, retries = none, settledBefore = none }: SettlerItem): number =>
+  finals.length + retries.length + settledBefore.length;
+const sizeOfAll = (items: readonly SettlerItem[]): number => items.reduce((sum, item) => sum + sizeOf(item), 0);
+
+function gather<T>(items: readonly SettlerItem[], listOf: (item: SettlerItem) => readonly T[] | undefined): readonly T[] {
+  return items.length === 1 ? (listOf(items[0] as SettlerItem) ?? none) : items.flatMap((item) => listOf(item) ?? none);
 }
 
 function inBatches(items: readonly Pending[]): Pending[][] {
@@ -187,7 +227,7 @@ function inBatches(items: readonly Pending[]): Pending[][] {
       room = batchOperations;
     }
     batches.at(-1)?.push(item);
-    room -= item.finals.length + item.retries.length + item.settledBefore.length;
+    room -= sizeOfAll(item.items);
   }
   return batches;
 }

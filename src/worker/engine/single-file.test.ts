@@ -44,3 +44,20 @@ test('neither does one whose shard is another’s; who waited there is forgotten
   shard.isGone = true;
   expect(file.next()).toBe(stays);
 });
+
+test('nor does one that takes its turn at another account; but a call that began before it went there is still the only one', () => {
+  for (const [before, after] of [
+    ['marking', 'ready'],
+    ['in_flight', 'settling'],
+  ] as const) {
+    const file = new SingleFile();
+    const [leaves, stays] = [...crashed(1, aQueue('crm:own')), ...crashed(1)] as [Lane, Lane];
+    expect([leaves, stays].map((lane) => file.enter(lane))).toEqual([true, false]);
+    leaves.state = before;
+    leaves.queue.account = 'crm:own';
+    expect(file.next()).toBe(before === 'in_flight' ? undefined : stays);
+    leaves.state = after;
+    if (before === 'in_flight') expect(file.next()).toBe(stays);
+    expect(file.isFirst(leaves)).toBe(false);
+  }
+});

@@ -9,6 +9,8 @@ import type { QueueState } from './shard-state.ts';
 
 export class SingleFile {
   #first: Lane | undefined;
+  /** Whose calls the first was to be one of: its lane may come to another account, and take its turn there. */
+  #account = '';
   #waiting: Lane[] = [];
 
   /** True when it is the lane's turn; otherwise `next` gives it back when it is. */
@@ -17,7 +19,7 @@ export class SingleFile {
       this.#waiting.push(lane);
       return false;
     }
-    this.#first = lane;
+    this.#setFirst(lane);
     return true;
   }
 
@@ -30,8 +32,9 @@ export class SingleFile {
   next(): Lane | undefined {
     if (this.#waiting.length === 0 || this.#isTaken) return undefined;
     this.#waiting = this.#waiting.filter(({ queue }) => queue.isOpen);
-    this.#first = this.#waiting.shift();
-    return this.#first;
+    const next = this.#waiting.shift();
+    if (next) this.#setFirst(next);
+    return next;
   }
 
   /** Takes out and returns the lanes of a queue that wait for their turn. */
@@ -41,14 +44,24 @@ export class SingleFile {
     return waiting;
   }
 
+  #setFirst(lane: Lane): void {
+    this.#first = lane;
+    this.#account = lane.queue.account;
+  }
+
   /** From the first lane's turn until the end of its call is written, or its shard is another's: a death before that charges it again. */
   get #isTaken(): boolean {
-    if (!this.#first) return false;
-    const { queue, state, waiting } = this.#first;
-    if (queue.isOpen && state === 'settling') return true;
-    const isUnderWay = state === 'ready' || state === 'marking' || state === 'in_flight';
-    if (queue.isOpen && isUnderWay && waiting.some(({ hasCrashed }) => hasCrashed)) return true;
+    if (this.#first && holdsUp(this.#first, this.#account)) return true;
     this.#first = undefined;
     return false;
   }
+}
+
+function holdsUp({ queue, state, waiting }: Lane, account: string): boolean {
+  if (!queue.isOpen) return false;
+  const hasCrashed = waiting.some((held) => held.hasCrashed);
+  // It came to another account: of what it does now, only a call that began before that is this one's.
+  if (queue.account !== account) return state === 'in_flight' && hasCrashed;
+  const isUnderWay = state === 'ready' || state === 'marking' || state === 'in_flight';
+  return state === 'settling' || (isUnderWay && hasCrashed);
 }
