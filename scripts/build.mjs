@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Bundles the processes into dist/: one ESM file an entry, packages left outside. Nothing is done while dist/ is newer than
- * everything it is made of. Files are written beside their place and renamed, so that processes that are being started while
- * another build runs see an old bundle or a new one, never half of one.
+ * Bundles the processes, and what the scripts need of them, into dist/: one ESM file an entry, packages left outside. Nothing is done
+ * while dist/ is newer than everything it is made of. Files are written beside their place and renamed, so that processes that are
+ * being started while another build runs see an old bundle or a new one, never half of one.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises';
@@ -12,7 +12,14 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const stamp = join(dist, '.stamp');
-const entries = { api: 'src/api/main.ts', worker: 'src/worker/main.ts', simulator: 'src/simulator/main.ts' };
+const entries = {
+  api: 'src/api/main.ts',
+  worker: 'src/worker/main.ts',
+  simulator: 'src/simulator/main.ts',
+  // What `npm start` shares with the processes: it checks settings and reaches Redis as they do.
+  settings: 'src/shared/config/settings.ts',
+  connection: 'src/shared/redis/connection.ts',
+};
 
 /** @returns {Promise<'built' | 'fresh'>} */
 export async function build() {

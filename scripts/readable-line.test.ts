@@ -18,7 +18,8 @@ test('an operation that was given up is named with its provider, record, error a
     provider_status: 404,
     msg: 'operation given up',
   };
-  const about = 'provider=hubspot tenant=acme record_id="joan clarke" operation_id=3.hubspot.1-0 code=not_found provider_status=404 shard=3';
+  const about =
+    'provider=hubspot tenant=acme record_id="joan clarke" operation_id=3.hubspot.1-0 code=not_found provider_status=404 shard=3';
   expect(read(givenUp)).toBe(`warn operation given up: the provider answered 404 (${about})`);
   expect(read({ ...givenUp, tenant: 'default' })).not.toContain('tenant');
 });

@@ -6,8 +6,9 @@
  */
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { awaitRedis } from './await-redis.mjs';
 import { build } from './build.mjs';
 import { startEmbeddedRedis } from './embedded-redis.mjs';
 import { readOrMakeKey } from './encryption-key.mjs';
@@ -22,8 +23,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const state = resolve(parseArgs({ options: { state: { type: 'string', default: join(root, '.sluice') } } }).values.state);
 const workers = 2;
 const preferredSimulatorPort = 9400;
-/** A little more than the longest drain by default (`SLUICE_DRAIN_MS`). */
-const stopGraceMs = Number(process.env['SLUICE_DRAIN_MS'] || 25_000) + 5_000;
+/** Empty: we run a Redis of our own. */
+const givenRedisUrl = process.env['REDIS_URL']?.trim() ?? '';
 
 const print = (/** @type {string} */ line) => console.log(line);
 /** How to end what has been started: stage by stage from the last to the first, each stage's parts at once. */
@@ -34,6 +35,8 @@ const stages = {
   api: /** @type {(() => Promise<void>)[]} */ ([]),
 };
 let stoppingSinceMs = 0;
+/** A little more than the processes take to drain. */
+let stopGraceMs = 0;
 
 process.on('SIGINT', () => void stop(0));
 process.on('SIGTERM', () => void stop(0));
@@ -50,33 +53,37 @@ try {
 }
 
 async function start() {
-  await setUp({ needsRedis: !process.env['REDIS_URL'] });
+  await setUp({ needsRedis: givenRedisUrl === '' });
   const lock = acquireLock(join(state, 'start.lock'));
   if (lock.status === 'held')
     throw new Error(`Sluice already runs in this folder (process ${lock.pid}). Stop it first, or use another clone.`);
   process.once('exit', lock.release);
   await build();
+  const settings = await readSettings();
+  stopGraceMs = settings.drainMs + 5_000;
 
-  const host = process.env['HOST'] || '127.0.0.1';
-  const port = await claimPort(Number(process.env['PORT'] || 8080), host, lock.wasLeftBehind);
-  const redisUrl = process.env['REDIS_URL'] || (await embeddedRedis());
+  const { host } = settings;
+  const port = await claimPort(settings.port, host, lock.wasLeftBehind);
+  const redisUrl = givenRedisUrl === '' ? await embeddedRedis() : await givenRedis(settings.address);
+  if (stoppingSinceMs !== 0) return;
   const simulatorPort = await freePort(preferredSimulatorPort);
   const env = {
     LOG_LEVEL: 'warn',
     SLUICE_ALLOW_PRIVATE_NETWORKS: 'true',
     SLUICE_ENCRYPTION_KEY: readOrMakeKey(join(state, 'encryption.key')),
     // An empty value counts as not set, as it does in the services.
-    ...Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== '')),
+    ...Object.fromEntries(Object.entries(process.env).filter(([, value]) => value?.trim() !== '')),
     REDIS_URL: redisUrl,
   };
-  const apiUrl = `http://${/^(0\.0\.0\.0|::)$/.test(host) ? '127.0.0.1' : host}:${port}`;
+  const apiUrl = `http://${hostInUrl(host)}:${port}`;
   const simulatorUrl = `http://127.0.0.1:${simulatorPort}`;
   const simulator = run('simulator', 'simulator', { ...env, HOST: '127.0.0.1', PORT: String(simulatorPort) });
   const running = [];
   for (let n = 1; n <= workers; n += 1) {
     const metricsPort = await freePort();
     const process = run(`worker ${n}`, 'worker', { ...env, METRICS_PORT: String(metricsPort) });
-    running.push({ process, url: `http://${new URL(apiUrl).hostname}:${metricsPort}/readyz` });
+    const base = `http://${hostInUrl(host)}:${metricsPort}`;
+    running.push({ process, url: `${base}/readyz`, metrics: `${base}/metrics` });
   }
   const api = run('api', 'api', { ...env, PORT: String(port) });
   const all = [{ process: simulator, url: `${simulatorUrl}/_control` }, ...running, { process: api, url: `${apiUrl}/readyz` }];
@@ -85,15 +92,46 @@ async function start() {
 
   print('');
   print('Sluice is running.');
-  print(`  API        ${apiUrl}   (${apiUrl}/docs)`);
-  print(`  Redis      ${process.env['REDIS_URL'] ? 'the one of REDIS_URL' : `${redisUrl}   (its data: ${join(state, 'redis')})`}`);
+  print(`  API        ${apiUrl}   (${apiUrl}/docs, ${apiUrl}/metrics)`);
+  print(
+    `  Redis      ${givenRedisUrl === '' ? `${redisUrl}   (its data: ${join(state, 'redis')})` : `${settings.address}   (of REDIS_URL)`}`,
+  );
   print(`  simulator  ${simulatorUrl}   (kind http; below it /salesforce, /hubspot, /outreach)`);
-  for (const { process } of running) print(`  ${process.name}   pid ${process.pid()}`);
+  for (const { process, metrics } of running) print(`  ${process.name}   pid ${process.pid()}   (${metrics})`);
   print(`  Kill one: kill -9 ${running[0]?.process.pid()}. The other takes over, and a new one is started.`);
   print('');
   await demo(apiUrl, simulatorUrl);
   print('');
-  print('Ctrl-C stops it all. Started again, it has kept its data.');
+  print('Ctrl-C stops it all. Started again, it has kept its data; only the simulated providers begin empty:');
+  print('an update of a record that they had before becomes a dead letter (not_found), an upsert makes the record again.');
+}
+
+/**
+ * By the services' own rules, so that what they would refuse ends this start with its name, before anything runs.
+ * @returns {Promise<{ host: string, port: number, drainMs: number, address: string }>} `address`: of Redis, without credentials
+ */
+async function readSettings() {
+  const { parseSettings, summarizeSettings } = await import(pathToFileURL(join(root, 'dist/settings.js')).href);
+  const settings = parseSettings(process.env);
+  return { ...settings, address: summarizeSettings(settings).REDIS_URL };
+}
+
+/**
+ * Waits for the Redis of `REDIS_URL`: without it the services would only repeat that it is not there.
+ * @param {string} address
+ */
+async function givenRedis(address) {
+  const { connectRedis, disconnectRedis } = await import(pathToFileURL(join(root, 'dist/connection.js')).href);
+  const client = connectRedis(givenRedisUrl, { name: 'start', commandTimeoutMs: 2_000 });
+  await awaitRedis({ ping: () => client.ping(), address, print, isStopping: () => stoppingSinceMs !== 0 });
+  await disconnectRedis(client);
+  return givenRedisUrl;
+}
+
+/** @param {string} host what the services listen on; of all addresses, loopback is one */
+function hostInUrl(host) {
+  if (/^(0\.0\.0\.0|::)$/.test(host)) return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** @returns {Promise<string>} its URL */
@@ -115,12 +153,13 @@ function run(name, bundle, env) {
 }
 
 /**
- * The port, or an error with a clear message. What a killed start left behind is given time to end.
+ * The port (for 0 a free one), or an error with a clear message. What a killed start left behind is given time to end.
  * @param {number} port
  * @param {string} host
  * @param {boolean} maybeLeftBehind
  */
 async function claimPort(port, host, maybeLeftBehind) {
+  if (port === 0) return await freePort(0, host);
   for (let tries = maybeLeftBehind ? 100 : 1; tries > 0; tries -= 1) {
     if ((await freePort(port, host)) === port) return port;
     if (tries > 1) await delay(100);

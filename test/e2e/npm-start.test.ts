@@ -18,9 +18,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(state, { recursive: true, force: true }));
 
-async function startSluice(port: number) {
+async function startSluice(port: number | string, more: Record<string, string> = {}) {
   expect(inject('buildFailure')).toBe('');
-  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], PORT: String(port) };
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], PORT: String(port), ...more };
   const child = spawn(process.execPath, [script, '--state', state], { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const release = guardChild(child.pid as number, { signal: 'TERM' });
   let output = '';
@@ -52,6 +52,9 @@ test('one command brings up a service that syncs, survives a killed worker, ends
   expect(first.output()).toContain('succeeded after 1 attempt');
   expect((await stat(join(state, 'encryption.key'))).mode & 0o777).toBe(0o600);
 
+  for (const url of first.output().match(/http:\S+\/metrics(?=\))/g) ?? []) expect(await (await fetch(url)).text()).toContain('sluice_');
+  expect(first.output().match(/worker \d.*\/metrics/g)).toHaveLength(2);
+
   const workers = [...first.output().matchAll(/worker \d+ {3}pid (\d+)/g)].map((match) => Number(match[1]));
   expect(workers).toHaveLength(2);
   process.kill(workers[0] as number, 'SIGKILL');
@@ -82,6 +85,34 @@ test('one command brings up a service that syncs, survives a killed worker, ends
   expect(await ask('GET', `${second.url}/providers/hubspot`), 'a demo provider is kept as it was left').toMatchObject({
     max_concurrency: 7,
   });
+  expect(second.output(), 'what is not kept is said').toContain('simulated providers begin empty');
   second.child.kill('SIGINT');
   expect(await second.ended).toBe(0);
+});
+
+test.each([
+  ['PORT', 'abc'],
+  ['REDIS_URL', 'foo'],
+  ['REDIS_URL', 'http://x'],
+  ['SLUICE_DRAIN_MS', 'long'],
+])('%s=%s ends the start with the name of the setting, before anything runs', { timeout: slow }, async (name, value) => {
+  const sluice = await startSluice(0, { [name]: value });
+  expect(await sluice.ended).toBe(1);
+  expect(sluice.output()).toContain(`${name}: expected `);
+  expect(sluice.output()).not.toContain('    at ');
+});
+
+test('a Redis of REDIS_URL that is not there is named with the cause, and nothing else is said', { timeout: slow }, async () => {
+  const port = await freePort();
+  const sluice = await startSluice(0, { REDIS_URL: `redis://me:s3cret@127.0.0.1:${port}` });
+  const problem = `Redis at redis://***@127.0.0.1:${port} cannot be reached: connect ECONNREFUSED 127.0.0.1:${port}.`;
+  await eventually(() => sluice.output().includes(problem), { timeoutMs: slow });
+  sluice.child.kill('SIGINT');
+  expect(await sluice.ended).toBe(0);
+  const lines = sluice
+    .output()
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('stop'));
+  expect(lines.every((line) => line.startsWith(problem))).toBe(true);
+  expect(sluice.output()).not.toContain('s3cret');
 });

@@ -1,4 +1,5 @@
 /** Small parsers for settings: each says in words what it expects, and throws nothing but `Unparsable`. */
+import { parseRedisAddress, redisAddressForms } from '../domain/redis-address.ts';
 
 export interface Parser<T> {
   /** Completes "expected ...". */
@@ -77,3 +78,12 @@ export function base64Bytes(count: number): Parser<Buffer> {
     },
   };
 }
+
+/** Where Redis is, as it was written. */
+export const redisUrl: Parser<string> = {
+  expected: redisAddressForms,
+  parse(text) {
+    if (!parseRedisAddress(text)) throw new Unparsable(redisAddressForms);
+    return text;
+  },
+};

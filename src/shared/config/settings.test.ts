@@ -57,8 +57,13 @@ describe('parseSettings', () => {
     }
   });
 
+  it.each(['foo', 'http://x', 'redis://h:port'])('refuses %j as the address of a Redis, with its name', (text) => {
+    expect(problemsOf({ REDIS_URL: text })).toEqual([expect.stringMatching(/^REDIS_URL: expected redis:\/\/host:port/)]);
+  });
+
   it('shows no secret in a problem', () => {
     expect(problemsOf({ SLUICE_ENCRYPTION_KEY: 'hunter2hunter2' }).join()).not.toContain('hunter2');
+    expect(problemsOf({ REDIS_URL: 'http://:hunter2@x' }).join()).not.toContain('hunter2');
   });
 
   it('leaves alone what Kubernetes adds for a service called sluice-api', () => {

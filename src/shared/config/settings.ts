@@ -5,7 +5,8 @@
  * An unknown `SLUICE_` name is refused, because a misspelt setting that is silently ignored is found out in production. All problems
  * are listed at once. An empty value counts as not set, as compose files and charts write `NAME=` for "nothing".
  */
-import { base64Bytes, boolean, integer, oneOf, type Parser, textLike, Unparsable } from './parsers.ts';
+import { maskRedisAddress } from '../domain/redis-address.ts';
+import { base64Bytes, boolean, integer, oneOf, type Parser, redisUrl, textLike, Unparsable } from './parsers.ts';
 
 export interface Setting<T> {
   readonly name: string;
@@ -33,7 +34,6 @@ const hour = 3_600 * second;
 const day = 24 * hour;
 const maxCount = 1_000_000_000;
 
-const redisUrl = textLike(/^\S+$/, 'a redis:// or rediss:// address, or a comma-separated list of a cluster’s nodes');
 const hostName = textLike(/^[A-Za-z0-9.:_-]+$/, 'a host name or an address');
 
 /** Every setting there is, by the name the code uses. */
@@ -219,5 +219,5 @@ export function summarizeSettings(settings: Settings): Record<string, unknown> {
 }
 
 function maskedSecret(key: string, value: unknown): string {
-  return key === 'redisUrl' ? String(value).replace(/\/\/[^@/,]*@/g, '//***@') : '***';
+  return key === 'redisUrl' ? maskRedisAddress(String(value)) : '***';
 }

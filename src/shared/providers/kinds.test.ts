@@ -148,7 +148,8 @@ it('is documented with every option and every way to authenticate', () => {
   const rows = new Set([...page.matchAll(/^\| `([a-z0-9_]+)` \|/gm)].map(([, name]) => name));
   const options = [...kinds.values()].flatMap((kind) => Object.keys(kind.options?.shape ?? {}));
   for (const name of [...options, ...Object.keys(authWires)]) expect(rows, name).toContain(name);
-  for (const [row = ''] of page.matchAll(/^\| `auth_config` \|.*$/gm)) {
+  const kindsTable = page.split('## Kinds')[1]?.split('\n## ')[0] ?? '';
+  for (const [row = ''] of kindsTable.matchAll(/^\| `auth_config` \|.*$/gm)) {
     const cells = row.split('|').slice(2, 6);
     for (const [index, name] of ['http', 'salesforce', 'hubspot', 'outreach'].entries())
       expect([...(cells[index] ?? '').matchAll(/`([a-z0-9_]+)`/g)].map(([, type]) => type)).toEqual(kinds.get(name)?.authTypes);

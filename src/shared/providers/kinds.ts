@@ -21,19 +21,24 @@ export function createProviderKinds(): ProviderKinds {
 
 /** The fields that a kind does not have are left out, those it has show the kind's bounds and defaults. */
 function describeBody(kind: KindDescription): Record<string, unknown> {
-  const { endpoints, batch, options, auth_config, limits, ...shared } = providerWire.shape;
+  const { kind: kindName, endpoints, batch, options, auth_config, limits, ...shared } = providerWire.shape;
   const body = z.strictObject({
     ...shared,
-    kind: z.literal(kind.name).optional(),
-    auth_config: authOf(kind),
+    kind: like(kindName, z.literal(kind.name).optional()),
+    auth_config: like(auth_config, authOf(kind)),
     limits: kind.limits.length === 0 ? limits : limits.unwrap().default(kind.limits.map((limit) => ({ ...limit }))),
-    ...(kind.batch ? { batch: batchOf(kind, kind.batch) } : {}),
+    ...(kind.batch ? { batch: like(batch, batchOf(kind, kind.batch)) } : {}),
     ...(kind.isGeneric ? { endpoints } : {}),
-    ...(kind.options ? { options: kind.options.optional() } : {}),
+    ...(kind.options ? { options: like(options, kind.options.optional()) } : {}),
   });
   const schema: Record<string, unknown> = z.toJSONSchema(body, { io: 'input' });
   // A provider of another name than its kind's has to say its kind; that of `http` is said by saying none.
   return kind.name === http.name ? schema : { ...schema, anyOf: [{ properties: { name: { const: kind.name } } }, { required: ['kind'] }] };
+}
+
+/** A kind's own form of a field, which means what the field means. */
+function like<T extends z.ZodType>(field: z.ZodType, own: T): T {
+  return field.description === undefined ? own : own.describe(field.description);
 }
 
 function authOf(kind: KindDescription) {
@@ -44,9 +49,9 @@ function authOf(kind: KindDescription) {
 }
 
 function batchOf(kind: KindDescription, { maxRecords, defaultRecords, isOn }: NonNullable<KindDescription['batch']>) {
-  const { path, max_wait_ms } = providerWire.shape.batch.unwrap().shape;
+  const { path, max_wait_ms, max_records } = providerWire.shape.batch.unwrap().shape;
   const batch = z.strictObject({
-    max_records: z.int().min(1).max(maxRecords).default(defaultRecords),
+    max_records: like(max_records, z.int().min(1).max(maxRecords).default(defaultRecords)),
     max_wait_ms: max_wait_ms.unwrap().default(defaultBatchWaitMs),
     ...(kind.isGeneric ? { path } : {}),
   });

@@ -47,6 +47,7 @@ async function pageThrough(q: QueueBench, limit: number, filter: DeadLetterFilte
     await between?.();
   }
 }
+const always = async () => true;
 const named = (count: number, prefix = 'r') => Array.from({ length: count }, (_, i) => ({ recordId: `${prefix}${i}` }));
 
 test('a dead letter has the operation as submitted, the attempts, the error and the provider’s answer', async () => {
@@ -216,12 +217,70 @@ test('all that match are put back or dropped, more than a page of them, and the 
   const q = await bench(4);
   await giveUp(q, named(450));
   await giveUp(q, named(20, 'x'), 'gone');
-  expect(await q.deadLetters.retryAll({ code: 'refused' })).toBe(450);
-  expect(await q.deadLetters.retryAll({ code: 'refused' })).toBe(0);
+  expect(await q.deadLetters.retryAll({ code: 'refused' }, always)).toEqual({ requeued: 450, skipped: 0 });
+  expect(await q.deadLetters.retryAll({ code: 'refused' }, always)).toEqual({ requeued: 0, skipped: 0 });
   expect((await q.backlog.read('crm')).backlog).toBe(450);
   expect(await q.deadLetters.removeAll({ provider: 'other' })).toBe(0);
   expect(await q.deadLetters.removeAll({})).toBe(20);
   expect(await pageThrough(q, 10)).toEqual([]);
+});
+
+test('letters of a provider that is gone stay when all are put back, and are counted apart', async () => {
+  const q = await bench(4);
+  await giveUp(q, [...named(250), ...named(210).map((each) => ({ ...each, provider: 'gone' }))]);
+  const asked: string[] = [];
+  const isRegistered = async (provider: string) => {
+    asked.push(provider);
+    return provider === 'crm';
+  };
+  expect(await q.deadLetters.retryAll({}, isRegistered)).toEqual({ requeued: 250, skipped: 210 });
+  expect(asked.sort()).toEqual(['crm', 'gone']);
+  expect(await q.deadLetters.retryAll({ provider: 'gone' }, isRegistered)).toEqual({ requeued: 0, skipped: 210 });
+  expect(await pageThrough(q, 500)).toHaveLength(210);
+  expect((await q.backlog.read('gone')).backlog).toBe(0);
+});
+
+test('a dropped letter’s operation is cancelled, with its error; one that was put back stays dead-lettered', async () => {
+  const q = await bench();
+  const places = await giveUp(q, named(4));
+  const [one, two, three, kept] = places as [Place, Place, Place, Place];
+  const before = await q.status.read(one);
+  const life = await redis.pexpiretime(q.keys.results(0, 'crm', 1));
+  await q.deadLetters.remove(one);
+  await q.deadLetters.retry(three);
+  await q.deadLetters.removeAll({ recordId: 'r1' });
+  expect(await q.status.read(one)).toEqual({ ...before, status: 'cancelled' });
+  expect(await q.status.read(two)).toMatchObject({ status: 'cancelled', error: { code: 'refused' } });
+  expect(await q.status.read(three)).toMatchObject({ status: 'dead_lettered', retriedAs: expect.any(String) });
+  expect(await q.status.read(kept)).toMatchObject({ status: 'dead_lettered' });
+  expect(await redis.pexpiretime(q.keys.results(0, 'crm', 1)), 'for as long as statuses are kept').toBe(life);
+});
+
+test('a letter is dropped when its result has expired, and none is made; another operation’s result is left alone', async () => {
+  const q = await bench();
+  const [first, second] = (await giveUp(q, named(2))) as [Place, Place];
+  const results = q.keys.results(0, 'crm', 1);
+  const foreign = (await redis.hget(results, String(second.rank)))?.replace(/^(..)..../, '$1zzzz') as string;
+  await redis.hdel(results, String(first.rank));
+  await redis.hset(results, String(second.rank), foreign);
+  expect(await q.deadLetters.remove(first)).toBe(true);
+  expect(await q.deadLetters.remove(second)).toBe(true);
+  expect(await redis.hgetall(results)).toEqual({ [second.rank]: foreign });
+});
+
+test('what settles a dropped letter’s operation a second time leaves it cancelled', async () => {
+  const q = await bench();
+  await q.placeMany(1);
+  const owner = await q.own('w');
+  const [entry] = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 1 }]))[0]);
+  if (!entry) throw new Error('not read');
+  const settle = () => q.settler('w')([settlementOf(owner, { finals: [deadOf(entry)] })]);
+  await settle();
+  const place = { shard: 0, queue: 'crm', ms: entry.ms, rank: entry.rank };
+  await q.deadLetters.remove(place);
+  await settle();
+  expect(await q.status.read(place)).toMatchObject({ status: 'cancelled' });
+  expect(await q.inspect()).toMatchObject({ dead: 0 });
 });
 
 test('requeueing works after SCRIPT FLUSH', async () => {

@@ -9,7 +9,7 @@ import type { Keys } from '../redis/keys.ts';
 import { defineScript, unexpectedReply } from '../redis/script.ts';
 import { parseOperation } from './entry.ts';
 import requeueSource from './requeue.lua';
-import { resultField } from './result.ts';
+import { acceptanceDigits, resultField } from './result.ts';
 
 const requeueScript = defineScript('requeue', requeueSource);
 
@@ -39,10 +39,17 @@ export interface DeadLetters {
   get(place: Place): Promise<DeadLetter | undefined>;
   /** Puts the operation back with its timestamp, as a new operation. */
   retry(place: Place): Promise<Retried>;
-  retryAll(filter: DeadLetterFilter): Promise<number>;
+  /** Letters of providers that are not there any more stay where they are: nobody would look into their queues. */
+  retryAll(filter: DeadLetterFilter, isRegistered: IsRegistered): Promise<RetriedAll>;
+  /** The operation is `cancelled` then, for as long as its result is kept. */
   remove(place: Place): Promise<boolean>;
   removeAll(filter: DeadLetterFilter): Promise<number>;
 }
+
+/** Asked once for each provider. */
+export type IsRegistered = (provider: string) => Promise<boolean>;
+/** How many letters were put back, and how many that match were left. */
+export type RetriedAll = { readonly requeued: number; readonly skipped: number };
 
 /** A letter's position among all: by time, then by stream. */
 interface Position {
@@ -103,7 +110,7 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
       keys.queues(shard),
       keys.results(shard, queue, rank),
     ];
-    const args = [queue, formatEntryId(place), provider, keys.bell(shard), what, resultField(rank)];
+    const args = [queue, formatEntryId(place), provider, keys.bell(shard), what, resultField(rank), acceptanceDigits(place.ms)];
     const reply = (await requeueScript.run(redis, scriptKeys, args)) as [string, string];
     if (reply[0] === 'unknown') return undefined;
     if (reply[0] === 'dropped') return 'dropped';
@@ -119,16 +126,19 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
       .slice(0, limit);
   };
 
-  const forEach = async (filter: DeadLetterFilter, what: 'retry' | 'drop') => {
-    let done = 0;
+  const forEachPage = async (filter: DeadLetterFilter, act: (letters: readonly DeadLetter[]) => Promise<void>) => {
     let after: Position | undefined;
-    for (;;) {
+    do {
       const found = await listAll(filter, scanPage, after);
-      const results = await Promise.all(found.map(({ letter }) => requeue(letter.operation.place, what)));
-      done += results.filter((result) => result !== undefined).length;
+      await act(found.map(({ letter }) => letter));
       after = found.at(-1)?.position;
-      if (!after) return done;
-    }
+    } while (after);
+  };
+
+  /** How many were still there. */
+  const requeueMany = async (letters: readonly DeadLetter[], what: 'retry' | 'drop') => {
+    const results = await Promise.all(letters.map(({ operation }) => requeue(operation.place, what)));
+    return results.filter((result) => result !== undefined && (what === 'drop' || result !== 'dropped')).length;
   };
 
   return {
@@ -154,9 +164,26 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
       const operationId = place.shard < shards ? await requeue(place, 'retry') : undefined;
       return operationId === undefined || operationId === 'dropped' ? { status: 'not_found' } : { status: 'retried', operationId };
     },
-    retryAll: (filter) => forEach(filter, 'retry'),
+    async retryAll(filter, isRegistered) {
+      const registered = new Map<string, boolean>();
+      let [requeued, skipped] = [0, 0];
+      await forEachPage(filter, async (letters) => {
+        for (const name of new Set(letters.map(({ operation }) => operation.provider)))
+          if (!registered.has(name)) registered.set(name, await isRegistered(name));
+        const ready = letters.filter(({ operation }) => registered.get(operation.provider));
+        requeued += await requeueMany(ready, 'retry');
+        skipped += letters.length - ready.length;
+      });
+      return { requeued, skipped };
+    },
     remove: async (place) => place.shard < shards && (await requeue(place, 'drop')) !== undefined,
-    removeAll: (filter) => forEach(filter, 'drop'),
+    async removeAll(filter) {
+      let dropped = 0;
+      await forEachPage(filter, async (letters) => {
+        dropped += await requeueMany(letters, 'drop');
+      });
+      return dropped;
+    },
   };
 }
 

@@ -24,7 +24,7 @@ test('without workers every operation of every tenant becomes a dead letter, and
   expect(await q.purge.deadLetterAll('crm', removed)).toBe(0);
   expect(place && (await q.status.read(place))).toMatchObject({
     status: 'dead_lettered',
-    error: { code: 'provider_removed', retryable: true },
+    error: { code: 'provider_removed', retryable: false },
   });
   expect(await q.backlog.read('crm')).toMatchObject({ backlog: 0, deadLetters: 460 });
   expect(await q.purge.forget('crm')).toBe(true);

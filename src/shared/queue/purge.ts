@@ -5,6 +5,7 @@
  */
 import { parseEntryId } from '../domain/operation.ts';
 import type { ProviderError } from '../domain/provider-error.ts';
+import { isRetryable } from '../domain/settlement.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
 import { defineScript, unexpectedReply } from '../redis/script.ts';
@@ -139,7 +140,7 @@ function giveUp(shard: number, queue: string, row: Row, error: ProviderError, no
       acceptedAtMs: entry.ms,
       completedAtMs: nowMs,
       attempts: 0,
-      error: { code: error.code, message: error.message, retryable: true },
+      error: { code: error.code, message: error.message, retryable: isRetryable(error) },
     },
     deadLetter: {
       header: wasRead === 1 ? withDoubt(header, true) : header,

@@ -38,7 +38,8 @@ interface Extras {
   e?: readonly [string, string, 0 | 1, number?];
 }
 
-const acceptanceDigits = (ms: number) => (ms % 36 ** 4).toString(36).padStart(4, '0');
+/** What characters 3 to 6 of an outcome say: of results with the same field, whose it is. */
+export const acceptanceDigits = (ms: number) => (ms % 36 ** 4).toString(36).padStart(4, '0');
 
 export function packOutcome(outcome: Outcome): string {
   const duration = Math.max(0, outcome.completedAtMs - outcome.acceptedAtMs);

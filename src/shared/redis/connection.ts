@@ -3,35 +3,20 @@
  * another client library could take ioredis's place here.
  */
 import { Cluster, Redis } from 'ioredis';
+import { maskRedisAddress, parseRedisAddress, redisAddressForms } from '../domain/redis-address.ts';
 
 export type RedisClient = Redis | Cluster;
-
-interface Endpoint {
-  readonly isCluster: boolean;
-  readonly nodes: readonly string[];
-}
-
-/** `redis://`, `rediss://`; a comma-separated list or `redis+cluster://` means a cluster. Throws on anything else. */
-export function parseRedisUrl(text: string): Endpoint {
-  const parts = text.split(',').map((part) => part.trim());
-  const isCluster = parts.length > 1 || parts.some((part) => /^rediss?\+cluster:/.test(part));
-  const nodes = parts.map((part) => {
-    const plain = part.replace(/^(rediss?)\+cluster:/, '$1:');
-    const url = plain.includes('://') ? plain : `redis://${plain}`;
-    if (!/^rediss?:\/\//.test(url)) throw new Error('a Redis address begins with redis:// or rediss://');
-    if (new URL(url).hostname === '') throw new Error('a Redis address has no host');
-    return url;
-  });
-  return { isCluster, nodes };
-}
 
 /**
  * A command fails at once when its connection breaks or cannot be made, and after `commandTimeoutMs` when Redis does not answer: callers see
  * an outage instead of hanging, and whether to try again is theirs to say. The client itself goes on reconnecting. Commands are written
  * as they are given, without waiting for the answers of those before them; the client's automatic pipelines stay off (decision 0013).
+ * Throws on an address that is none.
  */
 export function connectRedis(url: string, options: { name: string; commandTimeoutMs?: number }): RedisClient {
-  const { isCluster, nodes } = parseRedisUrl(url);
+  const address = parseRedisAddress(url);
+  if (!address) throw new Error(`the address of Redis: expected ${redisAddressForms}`);
+  const { isCluster, nodes } = address;
   const common = {
     replyMapping: 'legacy' as const,
     connectionName: `sluice-${options.name}`,
@@ -46,7 +31,7 @@ export function connectRedis(url: string, options: { name: string; commandTimeou
     keepAlive: 10_000,
     noDelay: true,
   };
-  if (!isCluster) return guarded(withJoinedWrites(new Redis(nodes[0] as string, common)));
+  if (!isCluster) return guarded(withCauses(withJoinedWrites(new Redis(nodes[0] as string, common)), maskRedisAddress(url)));
   const cluster = new Cluster([...nodes], {
     redisOptions: { ...common, ...credentialsOf(nodes[0] as string) },
     clusterRetryStrategy: (times) => Math.min(100 * times, 1_000),
@@ -74,6 +59,42 @@ function withJoinedWrites(redis: Redis): Redis {
     return send(command, ...rest);
   };
   return redis;
+}
+
+/** Of ioredis's own; where it is missing one day, only the messages are the worse for it. */
+interface Flushing {
+  flushQueue?(error: Error, options?: unknown): void;
+}
+
+/**
+ * What fails for want of a connection says where Redis was looked for and why it was not found, in the place of ioredis's "Reached the max
+ * retries". Name and class stay as they are.
+ */
+function withCauses(redis: Redis, address: string): Redis {
+  let last: Error | undefined;
+  redis.on('error', (error: Error) => {
+    last = error;
+  });
+  redis.on('ready', () => {
+    last = undefined;
+  });
+  const flushing = redis as unknown as Flushing;
+  const flush = flushing.flushQueue?.bind(redis);
+  if (!flush) return redis;
+  flushing.flushQueue = (error, options) => {
+    if (error.name === 'MaxRetriesPerRequestError') explain(error, address, last);
+    flush(error, options);
+  };
+  return redis;
+}
+
+function explain(error: Error, address: string, cause: Error | undefined): void {
+  // An address with several numbers fails with one error for all, which has no message.
+  const why = cause ? cause.message || String((cause as { code?: unknown }).code ?? cause.name) : 'the connection was closed';
+  error.message = `Redis at ${address} cannot be reached: ${why}`;
+  // Where in ioredis it was made helps nobody.
+  error.stack = `${error.name}: ${error.message}`;
+  if (cause) error.cause = cause;
 }
 
 /** ioredis bounds a command's time on a node, but not the time it waits for the cluster to be found. */
