@@ -153,7 +153,7 @@ describe('refused for good', () => {
     expect(members.map(({ attempts }) => attempts)).toEqual([0, 0]);
   });
 
-  test.each([{ attempts: 1 }, { isSuspect: true }])(
+  test.each([{ attempts: 1 }, { isSuspect: true }, { isInDoubt: true }])(
     'a group whose beginning may have been carried out is tried without its last: %o',
     (doubt) => {
       const members = [anOperation(1, doubt), anOperation(2), anOperation(3)];

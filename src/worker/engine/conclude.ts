@@ -113,7 +113,7 @@ export function concludeFailed(group: Group, error: ProviderError, circumstances
  * until what is left is accepted.
  */
 function unfold({ members, applied }: Group): Conclusion {
-  const isInDoubt = members.some(({ attempts, isSuspect }) => attempts > 0 || isSuspect);
+  const isInDoubt = members.some((held) => held.attempts > 0 || held.isSuspect || held.isInDoubt);
   const [last, beforeLast] = [members.at(-1) as Held, members.at(-2) as Held];
   return {
     finals: [],

@@ -237,4 +237,20 @@ describe('a create that was given up in doubt and is put back is called as one i
     await allAre(bench, 'succeeded', [again]);
     expect(next.operations).toMatchObject([{ kind: 'create', isInDoubt: true }]);
   });
+
+  test('after a bug of ours in what its end meant, and by the next owner too', async () => {
+    bench = await startBench();
+    const config = providerConfig();
+    const broken = createPlayedProvider({ answers: () => undefined as never });
+    const former = startWith(bench, broken, { config, id: 'former' });
+    const id = await create(bench, 'r');
+    await broken.calls(1);
+    await eventually(() => former.faults.length > 0);
+    await former.stop();
+    const next = createPlayedProvider();
+    startWith(bench, next, { config, id: 'next' });
+    await allAre(bench, 'succeeded', [id]);
+    expect(broken.operations[0]).toMatchObject({ kind: 'create', isInDoubt: false });
+    expect(next.operations).toMatchObject([{ kind: 'create', isInDoubt: true }]);
+  });
 });

@@ -265,6 +265,6 @@ export class Dispatcher {
 
   #faultAll(call: CallUnderWay, error: unknown): void {
     this.#deps.stock.passOver(call.permit);
-    for (const { lane } of call.parts) this.#deps.onFault(lane, error);
+    for (const { lane, length } of call.parts) this.#deps.onFault(lane, error, length);
   }
 }

@@ -56,7 +56,7 @@ export class Engine {
         onStale: (lane) => this.#runner.goOn(lane),
         onMark: (lane, length) => this.#runner.mark(lane, length),
         onEnd: (call, outcomes) => this.#runner.end(call, outcomes),
-        onFault: (lane, error) => this.#runner.fault(lane, error),
+        onFault: (lane, error, called) => this.#runner.fault(lane, error, called),
         onAdapterFault: (error) => telemetry.fault('bug', error, {}),
       },
     );

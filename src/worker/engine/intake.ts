@@ -82,7 +82,8 @@ export class Intake {
         if (page.status === 'lost') return this.#deps.onLost(queue);
         const entries = await this.#skipFinal(queue, page.entries, page.checkUpTo);
         if (queue.isGone) return;
-        for (const entry of entries) this.#hold(queue, entry, page.checkUpTo, { trial: entry.trial, deliveries: entry.deliveries, hasOwnerDied });
+        for (const entry of entries)
+          this.#hold(queue, entry, page.checkUpTo, { trial: entry.trial, deliveries: entry.deliveries, hasOwnerDied });
         after = page.last;
       } while (after !== undefined);
       this.#goOn(queue.lanes.values().sort(byAge));

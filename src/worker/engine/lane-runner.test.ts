@@ -146,10 +146,13 @@ describe('faults of our own', () => {
     expect(telemetry.fault).toHaveBeenCalledTimes(5);
   });
 
-  test('an outcome that is none does not throw either', () => {
-    const { telemetry, end } = start();
+  test('an outcome that is none does not throw either: that it was called is written before it waits', () => {
+    const { telemetry, end, written } = start();
     const lane = aLane([anOperation(1)]);
     end(lane, { status: 'nonsense' } as never);
+    expect(lane.state).toBe('settling');
+    expect(written[0]?.retries).toMatchObject([{ trial: { attempts: 0, isInDoubt: true } }]);
+    written[0]?.whenWritten?.();
     expect(lane.state).toBe('backoff');
     expect(telemetry.fault).toHaveBeenCalledOnce();
   });

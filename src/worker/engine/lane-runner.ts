@@ -182,7 +182,7 @@ export class LaneRunner {
     try {
       if (outcome.status === 'unsent') return this.#again(lane);
       lane.unsent = 0;
-      if (outcome.status === 'failed' && outcome.error.code === cutByUs) return this.#doubt(lane, length);
+      if (outcome.status === 'failed' && outcome.error.code === cutByUs) return this.#doubt(lane, length, () => this.#continue(lane));
       const group = { digest: lane.digest, members: lane.headGroup(length), applied: lane.applied };
       const circumstances = this.#circumstances(lane);
       const conclusion =
@@ -193,7 +193,7 @@ export class LaneRunner {
         this.#deps.telemetry.retried(lane.queue.provider, outcome.error.kind);
       this.#conclude(lane, length, conclusion);
     } catch (error) {
-      this.fault(lane, error);
+      this.fault(lane, error, length);
     }
   }
 
@@ -206,8 +206,8 @@ export class LaneRunner {
     else this.backOff(lane, Math.min(maxUnsentDelayMs, unsentDelayMs * 2 ** Math.min(lane.unsent - unsentAtOnce, 10)));
   }
 
-  /** We cut the call, for another lane of its batch: nobody is charged, but it may have been carried out, which a next owner has to know, too. */
-  #doubt(lane: Lane, length: number): void {
+  /** What we cut, for another lane of its batch, or met a bug after: nobody is charged, but it may have been carried out, which a next owner has to know, too. */
+  #doubt(lane: Lane, length: number, whenWritten: () => void): void {
     const members = lane.headGroup(length);
     const sealedTo = sealOf(members);
     const retries = members.map((held) => {
@@ -218,7 +218,7 @@ export class LaneRunner {
       return { entry: held, trial: trialOf(held, { startedIn: 0, sealedTo }) };
     });
     lane.state = 'settling';
-    this.#deps.settler.add(lane.queue, { retries, whenWritten: () => this.#continue(lane) });
+    this.#deps.settler.add(lane.queue, { retries, whenWritten });
   }
 
   refuse(lane: Lane, length: number, error: ProviderError): void {
@@ -253,14 +253,16 @@ export class LaneRunner {
     this.pump(lane.queue.account);
   }
 
-  /** A bug of ours: nobody is charged, but an operation that meets it again and again is put aside. */
-  fault(lane: Lane, error: unknown): void {
+  /** A bug of ours: nobody is charged, but an operation that meets it again and again is put aside. `called`: so many of the lane were called. */
+  fault(lane: Lane, error: unknown, called = 0): void {
     if (lane.queue.isGone) return;
     const head = lane.waiting[0];
     this.#deps.telemetry.fault('bug', error, { queue: lane.queue.name, shard: lane.queue.shard.shard, rank: head?.rank });
     if (!head) return;
     head.faults++;
+    if (called > 0) head.isInDoubt = true;
     if (head.faults >= maxFaults) this.#endHead(lane, poisoned);
+    else if (called > 0) this.#doubt(lane, called, () => this.backOff(lane, faultDelayMs));
     else this.backOff(lane, faultDelayMs);
   }
 

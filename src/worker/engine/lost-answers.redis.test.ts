@@ -283,7 +283,10 @@ test('while what a lost group left is looked through, nothing newer overtakes it
   look();
   await allAre(bench, 'succeeded', [inFlight, newer, other]);
   // Nobody knows any more that the create was under way.
-  expect(next.operations.filter(({ recordId }) => recordId === 'r')).toMatchObject([{ kind: 'create', isInDoubt: true }, { kind: 'update' }]);
+  expect(next.operations.filter(({ recordId }) => recordId === 'r')).toMatchObject([
+    { kind: 'create', isInDoubt: true },
+    { kind: 'update' },
+  ]);
 });
 
 test('a bell that rings while a claim is under way is not lost', async () => {

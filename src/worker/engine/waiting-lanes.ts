@@ -22,8 +22,8 @@ export interface WaitingLanesEvents {
   onStale(lane: Lane): void;
   /** These must be written down before their call. Never rejects. */
   onMark(lane: Lane, length: number): Promise<void>;
-  /** A bug, ours or an adapter's, stopped the lane's head. */
-  onFault(lane: Lane, error: unknown): void;
+  /** A bug, ours or an adapter's, stopped the lane's head; `called`: so many of the lane may have been called. */
+  onFault(lane: Lane, error: unknown, called?: number): void;
   /** A bug of an adapter that stopped no lane: it cannot be made or closed, or does not say what may go together. */
   onAdapterFault(error: unknown): void;
 }
