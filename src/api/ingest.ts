@@ -11,11 +11,15 @@ import type { Submission, Submit, Submitted } from '../shared/queue/submit.ts';
 import type { Caller } from './api-keys.ts';
 import type { AutoOperation, Routed, RouteOperations } from './auto-routing.ts';
 import { fingerprintOperation, scopeIdempotencyKey } from './idempotency.ts';
+import { createInTurn } from './in-turn.ts';
 import { type InputRules, isObject, type OperationInput, readOperation, textProblem, textRules } from './operation-input.ts';
 import { describeProblem, type Problem, type ProblemCode, problem, problemHeaders } from './problem.ts';
 import { parseBody } from './read-json.ts';
 
 export const maxOperations = 1_000;
+/** From this size on, bodies have turns: several arrays of 500 at once keep two calls to Redis under way while others are parsed. */
+const largeBytes = 16_384;
+const largeBodies = { maxBytes: 655_360, maxWaitMs: 2_000, now: () => performance.now() };
 
 export interface IngestRequest {
   readonly caller: Caller;
@@ -54,12 +58,18 @@ export type Ingest = (request: IngestRequest) => Promise<Reply>;
 
 /** Throws what `submit` and `lookUp` throw: then nothing is known to be accepted. */
 export function createIngest(deps: IngestDeps): Ingest {
-  return async (request) => {
-    const parsed = parseBody(request.body);
-    if (parsed.status === 'refused') return problemReply(parsed.problem);
-    if (Array.isArray(parsed.value)) return ingestMany(deps, request, parsed.value);
-    return ingestOne(deps, request, parsed.value);
+  const inTurn = createInTurn(largeBodies);
+  return (request) => {
+    const { length } = request.body;
+    return length < largeBytes ? ingestBody(deps, request) : inTurn(length, () => ingestBody(deps, request));
   };
+}
+
+async function ingestBody(deps: IngestDeps, request: IngestRequest): Promise<Reply> {
+  const parsed = parseBody(request.body);
+  if (parsed.status === 'refused') return problemReply(parsed.problem);
+  if (Array.isArray(parsed.value)) return ingestMany(deps, request, parsed.value);
+  return ingestOne(deps, request, parsed.value);
 }
 
 const jsonHeaders = { 'content-type': 'application/json' };

@@ -44,8 +44,36 @@ interface Waiting {
   readonly change: Change;
   readonly shard: number;
   readonly idempotencyKey: string | undefined;
-  readonly settle: (submitted: Submitted) => void;
-  readonly fail: (error: unknown) => void;
+  readonly answers: Answers;
+  /** Among the answers. */
+  readonly index: number;
+}
+
+/** Of one request: a promise for each of its operations would cost more than all the rest of their waiting. */
+interface Answers {
+  readonly all: Promise<readonly Submitted[]>;
+  set(index: number, submitted: Submitted): void;
+  fail(error: unknown): void;
+}
+
+function createAnswers(length: number): Answers {
+  const submitted = new Array<Submitted>(length);
+  let missing = length;
+  let resolve: (all: readonly Submitted[]) => void = () => {};
+  let fail: (error: unknown) => void = () => {};
+  const all = new Promise<readonly Submitted[]>((whenAll, whenFailed) => {
+    resolve = whenAll;
+    fail = whenFailed;
+  });
+  if (length === 0) resolve(submitted);
+  return {
+    all,
+    fail,
+    set(index, answer) {
+      submitted[index] = answer;
+      if (--missing === 0) resolve(submitted);
+    },
+  };
 }
 
 /** One queue's part of a call. */
@@ -96,26 +124,25 @@ export function createSubmit(deps: SubmitDeps): Submit {
     });
   };
 
-  const enter = (change: Change, idempotencyKey: string | undefined) =>
-    new Promise<Submitted>((settle, fail) => {
-      waiting.push({ change, shard: deps.hasher.shardOf(change, deps.shards), idempotencyKey, settle, fail });
-      if (isScheduled) return;
-      isScheduled = true;
-      setImmediate(flush);
-    });
-
-  const enterChecked = async ({ change, idempotency }: Submission, known: Fingerprint | undefined): Promise<Submitted> => {
-    if (!idempotency || !known) return enter(change, undefined);
-    if (known.fingerprint !== idempotency.fingerprint) return { status: 'idempotency_mismatch' };
-    return enter({ ...change, recordId: known.recordId }, idempotency.key);
+  const enter = (change: Change, idempotencyKey: string | undefined, answers: Answers, index: number) => {
+    waiting.push({ change, shard: deps.hasher.shardOf(change, deps.shards), idempotencyKey, answers, index });
+    if (isScheduled) return;
+    isScheduled = true;
+    setImmediate(flush);
   };
 
   return async (submissions) => {
-    if (!submissions.some(({ idempotency }) => idempotency)) return Promise.all(submissions.map(({ change }) => enter(change, undefined)));
-    const known = await Promise.all(
-      submissions.map(async ({ change, idempotency }) => idempotency && rememberFingerprint(deps, change, idempotency)),
-    );
-    return Promise.all(submissions.map((submission, i) => enterChecked(submission, known[i])));
+    const known = submissions.some(({ idempotency }) => idempotency)
+      ? await Promise.all(submissions.map(async ({ change, idempotency }) => idempotency && rememberFingerprint(deps, change, idempotency)))
+      : undefined;
+    const answers = createAnswers(submissions.length);
+    for (const [index, { change, idempotency }] of submissions.entries()) {
+      const first = known?.[index];
+      if (!idempotency || !first) enter(change, undefined, answers, index);
+      else if (first.fingerprint !== idempotency.fingerprint) answers.set(index, { status: 'idempotency_mismatch' });
+      else enter({ ...change, recordId: first.recordId }, idempotency.key, answers, index);
+    }
+    return answers.all;
   };
 }
 
@@ -159,18 +186,19 @@ async function lookAgain(deps: SubmitDeps, provider: string, items: readonly Wai
   try {
     for (const item of items) ((await deps.guard.enterAfterRefresh(provider)) ? admitted : refused).push(item);
   } catch (error) {
-    for (const item of items.slice(admitted.length + refused.length)) item.fail(error);
+    for (const { answers } of items.slice(admitted.length + refused.length)) answers.fail(error);
   }
   await Promise.all([enqueueAll(deps, admitted), ...refused.map((item) => answerRefused(deps, item))]);
 }
 
 /** A repetition gets its first answer, however full the queue is. */
-async function answerRefused({ redis, keys }: SubmitDeps, { change, shard, idempotencyKey, settle, fail }: Waiting): Promise<void> {
+async function answerRefused({ redis, keys }: SubmitDeps, { change, shard, idempotencyKey, answers, index }: Waiting): Promise<void> {
   try {
     const entryId = idempotencyKey === undefined ? null : await redis.get(keys.idempotency(shard, idempotencyKey));
-    settle(entryId === null ? { status: 'backlog_full' } : queued(shard, queueName(change.provider, change.tenant), entryId, change));
+    const queue = queueName(change.provider, change.tenant);
+    answers.set(index, entryId === null ? { status: 'backlog_full' } : queued(shard, queue, entryId, change));
   } catch (error) {
-    fail(error);
+    answers.fail(error);
   }
 }
 
@@ -215,7 +243,7 @@ async function enqueueGroup(deps: SubmitDeps, sections: readonly Section[]): Pro
   } catch (error) {
     for (const { queue, items } of sections) {
       deps.guard.leave(queue, items.length);
-      for (const item of items) item.fail(error);
+      for (const { answers } of items) answers.fail(error);
     }
   }
 }
@@ -269,9 +297,7 @@ function tell({ guard }: SubmitDeps, sections: readonly Section[], reply: readon
   for (const { shard, queue, items } of sections) {
     guard.learn(shard, queue, { open: reply[at] as number, deadLetters: reply[at + 1] as number }, items.length);
     at += 2;
-    for (const { change, settle } of items) {
-      settle(queued(shard, queue, reply[at++] as string, change));
-    }
+    for (const { change, answers, index } of items) answers.set(index, queued(shard, queue, reply[at++] as string, change));
   }
 }
 
