@@ -187,7 +187,8 @@ function startLoops(
     subscriber
       .subscribe(keys.gateChanged, keys.gateLifted)
       .catch(onError)
-      .then(() => engine.catchUp());
+      .then(() => engine.catchUp())
+      .catch(onError);
   });
 
   return [

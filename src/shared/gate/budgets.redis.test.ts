@@ -64,6 +64,18 @@ test('in counted windows, too', async () => {
   expect(await drain([daily])).toBe(330);
 });
 
+test('there, starts that were reserved for later than the report are not in it', async () => {
+  const paced = { ...daily, burst: 1 };
+  const report = { perMs: daily.perMs, requests: 100_000, resetInMs: hourMs, ...fresh };
+  await ask([paced], 0, [{ ...report, remaining: 1_000 }]);
+  const request = gateRequest({ want: 5, horizonMs: 5_000 });
+  const { startsMs } = await clock.worker('a').acquire('crm', gatePolicy({ limits: [paced] }), request);
+  expect(startsMs.map(Math.round)).toEqual([0, 864, 1_728, 2_592, 3_456]);
+  await clock.passed(2_000);
+  await ask([paced], 0, [{ ...report, remaining: 500 }]);
+  expect((await peek([paced])).windows[0]?.left).toBe(498);
+});
+
 test('a budget of more than the configured limit changes nothing', async () => {
   await ask([hourly], 0, [{ perMs: hourMs, requests: 5_000, remaining: 4_900, ...fresh }]);
   expect(await effective(hourly)).toBe(1_000);
@@ -269,7 +281,8 @@ test('whatever is reported, no more is granted than configured, nor than the new
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 15 }), async (steps) => {
       const account = `any-${++runs}`;
       const starts: number[] = [];
-      let untilReset = { left: Number.POSITIVE_INFINITY, endsAt: 0 };
+      /** What the newest report left, and the last moment it speaks of: its own, or the one before the reset. */
+      let newest = { left: 0, until: 0 };
       for (const { passed, want, throttled, report: said } of steps) {
         await clock.passed(passed);
         const now = clock.nowMs();
@@ -280,12 +293,12 @@ test('whatever is reported, no more is granted than configured, nor than the new
         // Without a reset our own room may come back before the horizon: it has left the window by then.
         const back =
           said?.resetInMs === undefined ? starts.filter((start) => start > now - 10_000 && start <= now + 500 - 10_000).length : 0;
-        const left = said ? Math.max(0, said.remaining - unseen + back) : Number.POSITIVE_INFINITY;
-        expect(grant.startsMs.length).toBeLessThanOrEqual(left);
-        if (said?.resetInMs === undefined) untilReset = said ? { left, endsAt: 0 } : untilReset;
-        else untilReset = { left, endsAt: now + Math.min(said.resetInMs, 10_000) };
-        if (now < untilReset.endsAt) expect(grant.startsMs.length).toBeLessThanOrEqual(untilReset.left);
-        untilReset.left -= grant.startsMs.length;
+        if (said) {
+          const lastsMs = said.resetInMs === undefined ? 0 : Math.min(said.resetInMs, 10_000) - 1;
+          newest = { left: Math.max(0, said.remaining - unseen + back), until: now + lastsMs };
+        }
+        if (now <= newest.until) expect(grant.startsMs.length).toBeLessThanOrEqual(newest.left);
+        newest.left -= grant.startsMs.length;
         for (const startMs of grant.startsMs) {
           const start = now + startMs;
           starts.push(start);

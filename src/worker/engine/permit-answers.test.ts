@@ -247,15 +247,16 @@ describe('what is told', () => {
 
   test('ends are told again after a lost answer; returned permits are not', async () => {
     const { gate, taken, end, work, stock } = playStock({ limits });
-    await work(2);
-    const [unused, used] = taken.map(({ permit }) => permit) as [Permit, Permit];
+    await work(3);
+    const [unused, used, failing] = taken.map(({ permit }) => permit) as [Permit, Permit, Permit];
     stock.giveBack(unused);
+    stock.report(failing, true);
     end(used);
     gate.isLosing = true;
     await pass(250);
     gate.isLosing = false;
     await pass(1_000);
-    const sent = gate.requests.filter(({ succeeded }) => succeeded > 0);
+    const sent = gate.requests.filter(({ succeeded, failed }) => succeeded === 1 && failed === 1);
     expect(sent.length).toBeGreaterThanOrEqual(2);
     expect(gate.requests.reduce((sum, { returned }) => sum + returned, 0)).toBe(1);
   });
@@ -335,5 +336,17 @@ describe('what the provider says of its limits', () => {
     stock.pause(100, 'the credentials are refused');
     await pass(10);
     expect(gate.requests.at(-1)).not.toHaveProperty('throttled');
+  });
+
+  test('throttling answers are told again after a lost answer, with those that came since', async () => {
+    const { stock, gate } = playStock({ callMs: 5, ready: 1 });
+    await pass(50);
+    gate.isLosing = true;
+    stock.pause(100, 'rate_limited');
+    await pass(10);
+    stock.pause(100, 'rate_limited');
+    gate.isLosing = false;
+    await pass(500);
+    expect(gate.requests.flatMap(({ throttled = 0 }) => (throttled > 0 ? [throttled] : []))).toEqual([1, 2]);
   });
 });
