@@ -36,6 +36,7 @@ import { createAutoRouting, type RouteOperations } from './auto-routing.ts';
 import { createDoor } from './door.ts';
 import { createJudgeFault } from './fault.ts';
 import { createRefreshGauges } from './fleet-gauges.ts';
+import { createReadHold, createTellNextAttempt } from './held-back.ts';
 import { createIngest, type Ingest, type IngestDeps, type KnownProviders } from './ingest.ts';
 import { createListener } from './listener.ts';
 import { type Loop, startLoop } from './loop.ts';
@@ -45,6 +46,7 @@ import { createRedisClock, type RedisClock } from './redis-clock.ts';
 import { createRequestIds } from './request-id.ts';
 import { createRequestLimit } from './request-limit.ts';
 import { listen } from './server.ts';
+import { useOwnWords } from './validation-words.ts';
 
 /** Shorter than what callers wait for: an outage shows as 503, not as a time-out of theirs. */
 const commandTimeoutMs = 3_000;
@@ -69,6 +71,7 @@ export interface Api {
 
 /** Rejects with `ShardCountMismatch`, or where the address cannot be listened on. */
 export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], logger: Logger): Promise<Api> {
+  useOwnWords();
   const processId = randomBytes(4).toString('hex');
   const keys = createKeys(settings.keyPrefix ?? '');
   const redis = connectRedis(settings.redisUrl, { name: 'api', commandTimeoutMs });
@@ -104,14 +107,15 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
     countRequest: createCountRequest(metrics),
     now,
   };
-  const { peekGate, clearGate, liftPause } = createGateAccess(base);
+  const { peekGate, clearGate, liftPause, readHold } = createGateAccess(base);
+  const tellNextAttempt = createTellNextAttempt({ readHold, directory, nowMs: clock.nowMs });
   const { backlog, leases } = queue;
   const app = createApp({
     ...shared,
-    sync: { ...queue, ingest, startBody: shared.startBody, stopping: stopping.signal, shards: settings.shards },
-    providers: { ...providers, ...queue, peekGate, clearGate, liftPause },
+    sync: { ...queue, ingest, tellNextAttempt, startBody: shared.startBody, stopping: stopping.signal, shards: settings.shards },
+    providers: { ...providers, ...queue, peekGate, clearGate, liftPause, readHold },
     routes: { ...routes, ...ingestion },
-    dlq: { ...queue, shards: settings.shards },
+    dlq: { ...queue, providers: known, shards: settings.shards },
     operating: {
       leases,
       metrics,
@@ -204,6 +208,7 @@ function createGateAccess({ redis, keys, processId, settings }: Base) {
     peekGate: (account: string, limits: Parameters<Gate['peek']>[1]['limits']) => gate.peek(account, { limits }),
     clearGate: (account: string) => gate.clear(account),
     liftPause: (account: string) => gate.lift(account),
+    readHold: createReadHold({ redis, keys }),
   };
 }
 

@@ -65,13 +65,37 @@ describe('dead letters', () => {
     await makeDeadLetters('dead-c', [{ record_id: 'r1' }, { record_id: 'r2' }, { record_id: 'r3' }]);
     expect(await api.ask('POST', '/dlq/retry', { provider: 'dead-c', record_id: 'r1' })).toMatchObject({
       status: 202,
-      body: { requeued: 1 },
+      body: { requeued: 1, skipped: 0 },
     });
     expect(await api.ask('DELETE', '/dlq', { provider: 'dead-c', record_id: 'r2' })).toMatchObject({ status: 200, body: { deleted: 1 } });
     const { body } = await api.ask('GET', '/dlq?provider=dead-c');
     expect(body.items.map((item: { record_id: string }) => item.record_id)).toEqual(['r3']);
     expect((await api.ask('DELETE', `/dlq/${body.items[0].operation_id}`)).status).toBe(204);
     expect((await api.ask('DELETE', `/dlq/${body.items[0].operation_id}`)).status).toBe(404);
+  });
+
+  it('of a provider that was removed stay when they are retried, one or all, and say why', async () => {
+    const ids = await makeDeadLetters('dead-e', [{ record_id: 'shared' }, { record_id: 'own' }]);
+    await makeDeadLetters('dead-f', [{ record_id: 'shared' }]);
+    expect((await api.ask('DELETE', '/providers/dead-e')).status).toBe(204);
+    expect(await api.ask('POST', `/dlq/${ids[0]}/retry`)).toMatchObject({ status: 422, body: { code: 'unknown_provider' } });
+    expect((await api.ask('POST', `/dlq/${ids[0]?.replace('.dead-e', '.nobody')}/retry`)).status).toBe(404);
+    expect((await api.ask('POST', '/dlq/retry', { provider: 'dead-e' })).body).toEqual({ requeued: 0, skipped: 2 });
+    expect((await api.ask('POST', '/dlq/retry', { record_id: 'shared' })).body).toEqual({ requeued: 1, skipped: 1 });
+    expect((await api.ask('GET', '/dlq?provider=dead-e')).body.items).toHaveLength(2);
+    await register(api, 'dead-e');
+    expect((await api.ask('POST', `/dlq/${ids[0]}/retry`)).status).toBe(202);
+  });
+
+  it('say of their error what the status says, and leave a cancelled operation when they are dropped', async () => {
+    const [one, two, three] = await makeDeadLetters('dead-g', [{ record_id: 'r1' }, { record_id: 'r2' }, { record_id: 'r3' }]);
+    const { body: letter } = await api.ask('GET', `/dlq/${one}`);
+    const statusOf = async (id = '') => (await api.ask('GET', `/sync/status/${id}?wait=30`)).body;
+    expect(await statusOf(one)).toMatchObject({ status: 'dead_lettered', error: { retryable: letter.error.retryable } });
+    await api.ask('DELETE', `/dlq/${one}`);
+    await api.ask('DELETE', '/dlq', { provider: 'dead-g', record_id: 'r2' });
+    for (const id of [one, two]) expect(await statusOf(id)).toMatchObject({ status: 'cancelled', error: { code: 'provider_removed' } });
+    expect(await statusOf(three)).toMatchObject({ status: 'dead_lettered' });
   });
 
   it('are not touched by a filter that is not one', async () => {

@@ -115,6 +115,24 @@ describe('readOperation', () => {
     expect(errorsOf({ ...good, data: nested(20_000, '{"a":', '}') })).toHaveProperty('data');
   });
 
+  it('refuses numbers that would reach the provider as other numbers, each by its path', () => {
+    const data = JSON.parse('{"n":12345678901234567890,"m":1e400,"list":[1,{"id":-9007199254740992}],"half":9007199254740992.5,"ok":1}');
+    expect(errorsOf({ ...good, data })).toEqual(
+      Object.fromEntries(
+        ['data.n', 'data.m', 'data.list.1.id', 'data.half'].map((path) => [path, expect.stringContaining('send it as text')]),
+      ),
+    );
+    const exact = { most: 9_007_199_254_740_991, least: -9_007_199_254_740_991, small: 5e-324, money: 0.1, text: '12345678901234567890' };
+    expect(read({ ...good, data: exact })).toMatchObject({ change: { dataJson: JSON.stringify(exact) } });
+  });
+
+  it('tells of many such numbers, and of long names, within bounds', () => {
+    const data = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}${'x'.repeat(500)}`, 1e300]));
+    const { problem } = read({ ...good, data });
+    expect(problem?.errors).toHaveLength(20);
+    for (const { path } of problem?.errors ?? []) expect(path.length).toBeLessThanOrEqual(200);
+  });
+
   it('refuses a timestamp ahead of the clock by more than is allowed', () => {
     expect(read({ ...good, timestamp: rules.nowMs + 1_000 })).toMatchObject({
       hasTimestamp: true,

@@ -165,9 +165,13 @@ function tooFarAhead(timestampMs: number, { nowMs, maxFutureSkewMs }: InputRules
 /** Data as JSON text; undefined where there is none or where it was refused. */
 function readData(data: unknown, kind: OperationKind | undefined, errors: FieldError[]): string | undefined {
   const takesData = kind !== 'delete' && kind !== 'read';
-  const message = takesData ? dataProblem(data, kind) : data === undefined ? undefined : `not allowed for ${kind}`;
-  if (message !== undefined) {
-    errors.push({ path: 'data', message });
+  const faults = takesData
+    ? dataFaults(data, kind)
+    : data === undefined
+      ? noFaults
+      : [{ path: 'data', message: `not allowed for ${kind}` }];
+  if (faults.length > 0) {
+    errors.push(...faults);
     return undefined;
   }
   if (data === undefined) return undefined;
@@ -178,20 +182,55 @@ function readData(data: unknown, kind: OperationKind | undefined, errors: FieldE
   return undefined;
 }
 
-function dataProblem(data: unknown, kind: OperationKind | undefined): string | undefined {
-  if (data === undefined) return kind === undefined ? undefined : `required for ${kind}`;
-  if (!isObject(data)) return 'expected an object';
-  return isDeeperThan(data, maxDataDepth) ? `expected at most ${maxDataDepth} levels` : undefined;
+const noFaults: readonly FieldError[] = [];
+
+function dataFaults(data: unknown, kind: OperationKind | undefined): readonly FieldError[] {
+  if (data === undefined) return kind === undefined ? noFaults : [{ path: 'data', message: `required for ${kind}` }];
+  if (!isObject(data)) return [{ path: 'data', message: 'expected an object' }];
+  switch (findFault(data, maxDataDepth)) {
+    case 'depth':
+      return [{ path: 'data', message: `expected at most ${maxDataDepth} levels` }];
+    case 'number':
+      return findInexact(data, 'data', maxDataDepth)
+        .slice(0, maxInexactTold)
+        .map((path) => ({ path, message: inexactMessage }));
+    default:
+      return noFaults;
+  }
 }
 
-function isDeeperThan(value: object, levels: number): boolean {
-  if (levels === 0) return true;
+/** The only walk over data, for every operation; what exactly is wrong is looked for only then. */
+function findFault(value: object, levels: number): 'depth' | 'number' | undefined {
+  if (levels === 0) return 'depth';
   const members = value as Fields;
   for (const name in members) {
     const member = members[name];
-    if (typeof member === 'object' && member !== null && isDeeperThan(member, levels - 1)) return true;
+    if (typeof member === 'object') {
+      const fault = member === null ? undefined : findFault(member, levels - 1);
+      if (fault !== undefined) return fault;
+    } else if (typeof member === 'number' && isInexact(member)) return 'number';
   }
-  return false;
+  return undefined;
+}
+
+/**
+ * What was sent may have been another number: from 2^53 on a double holds only some integers, and none from 1.8e308 on (JSON has no word for
+ * infinity: null, which clears a field, would go to the provider).
+ */
+const isInexact = (value: number): boolean => !(value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER);
+
+const inexactMessage = `expected a number from -${Number.MAX_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}: send it as text`;
+const maxInexactTold = 20;
+const maxPathLength = 200;
+
+/** Paths of the numbers that are not exact. */
+function findInexact(value: object, path: string, levels: number): string[] {
+  if (levels === 0) return [];
+  return Object.entries(value).flatMap(([name, member]) => {
+    const memberPath = `${path}.${name}`.slice(0, maxPathLength);
+    if (typeof member === 'number') return isInexact(member) ? [memberPath] : [];
+    return typeof member === 'object' && member !== null ? findInexact(member, memberPath, levels - 1) : [];
+  });
 }
 
 /** The OpenAPI schema of an operation, from the same rules. */
@@ -209,7 +248,7 @@ export const operationSchema = {
     data: {
       type: 'object' as const,
       additionalProperties: true,
-      description: `Field values; null clears a field. At most ${maxDataBytes} bytes as JSON. Required for create, update and upsert; refused for delete and read.`,
+      description: `Field values; null clears a field. Numbers beyond ±${Number.MAX_SAFE_INTEGER} are refused: send them as text. At most ${maxDataBytes} bytes as JSON. Required for create, update and upsert; refused for delete and read.`,
     },
     timestamp: {
       description: 'When the change was made at its source; decides conflicts. Default: the time of acceptance.',

@@ -4,6 +4,12 @@ import { z } from '@hono/zod-openapi';
 const maxPage = 500;
 const defaultPage = 50;
 
+/** A parameter of 1 to `maxLength` characters that may be left out. */
+export function queryText(maxLength: number) {
+  const message = `expected 1 to ${maxLength} characters`;
+  return z.string().min(1, message).max(maxLength, message).optional();
+}
+
 const limitText = z
   .string()
   .regex(/^[1-9][0-9]{0,2}$/, `expected a whole number from 1 to ${maxPage}`)
@@ -11,7 +17,7 @@ const limitText = z
   .optional()
   .openapi({ type: 'integer', minimum: 1, maximum: maxPage, default: defaultPage, description: 'Most items in one answer.' });
 
-const cursorText = z.string().min(1).max(1_000).optional().openapi({ description: 'Where to go on: `next_cursor` of the answer before.' });
+const cursorText = queryText(1_000).openapi({ description: 'Where to go on: `next_cursor` of the answer before.' });
 
 /** The members of a query that pages through a list. */
 export const pageQuery = { limit: limitText, cursor: cursorText };

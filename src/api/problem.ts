@@ -22,6 +22,7 @@ export const problemKinds = {
   conflict: { status: 409, title: 'The present state does not allow this' },
   too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be plain application/json in UTF-8' },
+  expectation_failed: { status: 417, title: 'The request expects what this server does not do' },
   invalid: { status: 422, title: 'The request is not valid' },
   unknown_provider: { status: 422, title: 'No provider of this name is registered' },
   no_route: { status: 422, title: 'No route chooses a provider for this operation' },

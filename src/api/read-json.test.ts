@@ -83,6 +83,14 @@ describe('parseBody', () => {
     expect(parseBody(Buffer.from([0x22, 0xff, 0x22]))).toMatchObject({ problem: { code: 'malformed_json' } });
     expect(parseBody(Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]))).toMatchObject({ problem: { code: 'malformed_json' } });
   });
+  it('says where the fault is, and nothing of what is there', () => {
+    const detailOf = (text: string) => {
+      const parsed = parseBody(Buffer.from(text));
+      return parsed.status === 'refused' ? parsed.problem.detail : undefined;
+    };
+    expect(detailOf('{\n  "token": hunter2\n}')).toBe('the fault is in line 2, column 12');
+    expect(detailOf('{"token": "hunter2')).toBe('it ends too early, in line 1, column 19');
+  });
   it('survives a body of nothing but brackets', () => {
     expect(parseBody(Buffer.from('['.repeat(1_000_000)))).toMatchObject({ status: 'refused' });
     expect(parseBody(Buffer.from('['.repeat(100_000) + ']'.repeat(100_000))).status).toBe('parsed');

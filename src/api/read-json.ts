@@ -4,6 +4,7 @@
  * What is over the bound is not kept, and the caller hears of it before it has sent the rest.
  */
 import { isUtf8 } from 'node:buffer';
+import { findJsonFault, type JsonFault } from './json-fault.ts';
 import { type Problem, problem } from './problem.ts';
 
 export const maxBodyBytes = 1_048_576;
@@ -90,11 +91,19 @@ export type ParsedBody = { readonly status: 'parsed'; readonly value: unknown } 
 /** Never throws: what is not UTF-8 or not JSON is refused. */
 export function parseBody(body: Buffer): ParsedBody {
   if (!isUtf8(body)) return { status: 'refused', problem: problem('malformed_json', { detail: 'the body is not UTF-8' }) };
+  const text = body.toString('utf8');
   try {
-    return { status: 'parsed', value: JSON.parse(body.toString('utf8')) };
+    return { status: 'parsed', value: JSON.parse(text) };
   } catch {
-    return { status: 'refused', problem: problem('malformed_json') };
+    return { status: 'refused', problem: problem('malformed_json', describeFault(findJsonFault(text))) };
   }
+}
+
+/** Says where, and never what is there: it may be a secret. */
+function describeFault(fault: JsonFault | undefined): { detail?: string } {
+  if (!fault) return {};
+  const { line, column, isCutOff } = fault;
+  return { detail: isCutOff ? `it ends too early, in line ${line}, column ${column}` : `the fault is in line ${line}, column ${column}` };
 }
 
 export interface BodyRequest {

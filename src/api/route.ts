@@ -2,13 +2,14 @@
  * How a route is declared: once, for the router, for its key's scope and for the OpenAPI document. Queries and path parameters are checked
  * against their zod schemas; bodies are read by the route itself, within the bounds of read-json.ts.
  */
-import { createRoute, OpenAPIHono, type RouteConfig, type z } from '@hono/zod-openapi';
+import { createRoute, OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { FieldError } from '../shared/domain/field-error.ts';
 import type { Caller, Scope } from './api-keys.ts';
 import type { Admit } from './door.ts';
 import { isObject } from './operation-input.ts';
 import { type ProblemCode, ProblemError, problem, problemKinds, problemResponse } from './problem.ts';
+import { toQueryErrors } from './query-errors.ts';
 import { type BodyCollector, createStartBody, maxBodyBytes, parseBody, readBytes } from './read-json.ts';
 
 export interface Env {
@@ -22,9 +23,7 @@ type Fields = Readonly<Record<string, unknown>>;
 export function createRouter(): ApiApp {
   return new OpenAPIHono<Env>({
     defaultHook: (result) => {
-      if (result.success) return undefined;
-      const errors = result.error.issues.map((issue) => ({ path: issue.path.map(String).join('.'), message: issue.message }));
-      return problemResponse(problem('invalid', { errors }));
+      return result.success ? undefined : problemResponse(problem('invalid', { errors: toQueryErrors(result.error.issues) }));
     },
   });
 }
@@ -37,7 +36,10 @@ export interface RouteDeclaration<Q, P> {
   readonly tag: string;
   /** Undefined: needs no key. */
   readonly scope?: Scope;
+  /** Of a route that has one, parameters that are not named here are refused: a filter that is misspelt must not be no filter. */
   readonly query?: z.ZodObject & z.ZodType<Q>;
+  /** Why a route takes no query at all, where callers may expect one: every parameter is refused with this. */
+  readonly noQuery?: string;
   readonly params?: z.ZodObject & z.ZodType<P>;
   /** A schema as OpenAPI has it. */
   readonly body?: Fields;
@@ -60,8 +62,8 @@ export type AddRoute = <Q = unknown, P = unknown>(
 /** Declares routes on a router; a route with a scope asks the door first. */
 export function createAddRoute(router: ApiApp, admit: Admit): AddRoute {
   return (declaration, answer) => {
-    const config = createRoute(describeRoute(declaration));
     const { scope } = declaration;
+    const config = createRoute(describeRoute(declaration));
     if (scope !== undefined) {
       router.on(declaration.method.toUpperCase(), config.getRoutingPath(), async (c, next) => {
         const admission = await admit({ authorization: c.req.header('authorization'), apiKey: c.req.header('x-api-key') }, scope);
@@ -80,8 +82,17 @@ export function createAddRoute(router: ApiApp, admit: Admit): AddRoute {
   };
 }
 
+/** Refuses what is not named. Undefined where a route has nothing to say about queries. */
+function strictQuery<Q, P>({ query, noQuery }: RouteDeclaration<Q, P>) {
+  if (!query && noQuery === undefined) return undefined;
+  const names = Object.keys(query?.shape ?? {}).join(', ');
+  const message = noQuery ?? `no such parameter; there ${names.includes(',') ? 'are' : 'is'} ${names}`;
+  return z.strictObject(query?.shape ?? {}, { error: ({ code }) => (code === 'unrecognized_keys' ? message : undefined) });
+}
+
 function describeRoute<Q, P>(declaration: RouteDeclaration<Q, P>): RouteConfig {
-  const { method, path, summary, tag, scope, query, params, body } = declaration;
+  const { method, path, summary, tag, scope, params, body } = declaration;
+  const query = strictQuery(declaration);
   return {
     method,
     path,
@@ -113,11 +124,11 @@ function describeAnswers({ answers }: Pick<RouteDeclaration<unknown, unknown>, '
   ) as RouteConfig['responses'];
 }
 
-function describeProblems<Q, P>({ scope, body, problems = [], query }: RouteDeclaration<Q, P>): RouteConfig['responses'] {
+function describeProblems<Q, P>({ scope, body, problems = [], query, noQuery }: RouteDeclaration<Q, P>): RouteConfig['responses'] {
   const codes = new Set<ProblemCode>(problems);
   if (scope !== undefined) for (const code of ['unauthenticated', 'forbidden', 'rate_limited', 'unavailable'] as const) codes.add(code);
   if (body) for (const code of ['malformed_json', 'too_large', 'unsupported_media_type', 'invalid'] as const) codes.add(code);
-  if (query) codes.add('invalid');
+  if (query || noQuery !== undefined) codes.add('invalid');
   const statuses = new Map<number, ProblemCode[]>();
   for (const code of codes) statuses.set(problemKinds[code].status, [...(statuses.get(problemKinds[code].status) ?? []), code]);
   const schema = { $ref: '#/components/schemas/Problem' };

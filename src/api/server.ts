@@ -1,5 +1,5 @@
 /** The HTTP server around a listener: time-outs, proper answers to improper requests, and an end that lets requests finish. */
-import { createServer, type Server, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Listener } from './listener.ts';
@@ -21,10 +21,23 @@ const idleCheckMs = 50;
 /** Rejects where the address cannot be listened on. */
 export async function listen(listener: Listener, { host, port }: { host: string; port: number }): Promise<HttpServer> {
   const server = createServer(
-    { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs, noDelay: true },
-    listener,
+    {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      noDelay: true,
+      // Node's own answer to a request without Host is no problem details.
+      requireHostHeader: false,
+    },
+    (incoming, outgoing) => {
+      if (isHostMissing(incoming)) answerProblem(outgoing, problem('bad_request', { detail: 'the header Host is missing' }));
+      else listener(incoming, outgoing);
+    },
   );
   server.on('clientError', answerClientError);
+  server.on('checkExpectation', (_, outgoing) => {
+    answerProblem(outgoing, problem('expectation_failed', { detail: 'the only expectation that is met is 100-continue' }));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {
@@ -43,6 +56,18 @@ async function close(server: Server, drainMs: number): Promise<void> {
   await closed;
   clearInterval(idle);
   clearTimeout(deadline);
+}
+
+/** HTTP/1.1 asks for it; where it may be empty is the sender's affair. */
+function isHostMissing({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.host === undefined && httpVersion === '1.1';
+}
+
+/** The connection ends with the answer: whatever else the request holds is not read. */
+function answerProblem(outgoing: ServerResponse, found: Problem): void {
+  const body = JSON.stringify(describeProblem(found));
+  outgoing.writeHead(found.status, { ...problemHeaders(found), 'content-length': Buffer.byteLength(body), connection: 'close' });
+  outgoing.end(body);
 }
 
 const clientErrorCodes: Readonly<Record<string, ProblemCode>> = {

@@ -1,25 +1,31 @@
 /** The dead-letter queue: look, put back, drop. A key bound to a tenant deals with that tenant's letters only. */
 import { z } from '@hono/zod-openapi';
 import type { FieldError } from '../../shared/domain/field-error.ts';
-import { formatOperationId } from '../../shared/domain/operation.ts';
+import { formatOperationId, parseQueueName } from '../../shared/domain/operation.ts';
+import { isRetryable } from '../../shared/domain/settlement.ts';
 import type { DeadLetter, DeadLetterFilter, DeadLetters } from '../../shared/queue/dead-letters.ts';
 import type { Caller } from '../api-keys.ts';
-import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
+import type { KnownProviders } from '../ingest.ts';
+import { listAnswer, listSchema, pageLimit, pageQuery, queryText } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { idParams, placeFor } from './sync.ts';
 
 export interface DlqDeps {
   readonly deadLetters: DeadLetters;
+  readonly providers: KnownProviders;
   readonly shards: number;
 }
 
 const tag = 'dead letters';
 const filterMembers = ['provider', 'tenant', 'code', 'record_id'] as const;
 const maxMemberLength = 1_024;
-const filterText = z.string().min(1).max(maxMemberLength).optional();
+const filterText = queryText(maxMemberLength);
 const filterQuery = { provider: filterText, tenant: filterText, code: filterText, record_id: filterText };
 type Filter = { readonly [name in (typeof filterMembers)[number]]?: string | undefined };
+
+/** `DELETE /dlq?provider=x` with the body `{}` would else drop every letter there is. */
+const noQuery = 'not taken here: the filter belongs into the JSON body';
 
 const filterSchema = {
   type: 'object',
@@ -49,7 +55,7 @@ const letterSchema = {
         code: { type: 'string' },
         message: { type: 'string' },
         kind: { type: 'string' },
-        retryable: { type: 'boolean' },
+        retryable: { type: 'boolean', description: 'Whether the same call may pass later, as it is; the status says the same.' },
         provider_status: { type: 'integer' },
       },
     },
@@ -99,25 +105,35 @@ function addReading(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
   );
 }
 
-function addRetrying(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
+function addRetrying(add: AddRoute, { deadLetters, providers, shards }: DlqDeps): void {
+  /** Asks Redis: another process may have just registered or removed it. */
+  const isRegistered = async (name: string) => {
+    await providers.lookUp(new Set([name]));
+    return providers.has(name);
+  };
   const retriedSchema = {
     type: 'object',
     properties: { operation_id: { type: 'string' }, status: { const: 'queued' }, status_url: { type: 'string' } },
   };
+  const retriedAllSchema = { type: 'object', properties: { requeued: { type: 'integer' }, skipped: { type: 'integer' } } };
   add(
     {
       method: 'post',
       path: '/dlq/retry',
-      summary: 'Put all dead letters of a filter back into their queues',
+      summary: 'Put all dead letters of a filter back into their queues; those of removed providers stay',
       tag,
       scope: 'admin',
+      noQuery,
       body: filterSchema,
       answers: {
-        202: { description: 'How many were put back.', schema: { type: 'object', properties: { requeued: { type: 'integer' } } } },
+        202: {
+          description: 'How many were put back, and how many were left because their provider is not registered.',
+          schema: retriedAllSchema,
+        },
       },
     },
     async (c, { caller }) =>
-      c.json({ requeued: await deadLetters.retryAll(scopedFilter(readFilter(await readObjectBody(c)), caller)) }, 202),
+      c.json(await deadLetters.retryAll(scopedFilter(readFilter(await readObjectBody(c)), caller), isRegistered), 202),
   );
   add(
     {
@@ -128,10 +144,16 @@ function addRetrying(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
       scope: 'admin',
       params: idParams,
       answers: { 202: { description: 'The new operation.', schema: retriedSchema } },
-      problems: ['not_found'],
+      problems: ['not_found', 'unknown_provider'],
     },
     async (c, { params, caller }) => {
-      const retried = await deadLetters.retry(placeFor(params.operation_id, caller, shards));
+      const place = placeFor(params.operation_id, caller, shards);
+      const { provider } = parseQueueName(place.queue);
+      if (!(await isRegistered(provider))) {
+        if (!(await deadLetters.get(place))) throw noLetter();
+        throw new ProblemError('unknown_provider', { detail: `no provider ${provider} is registered: the dead letter stays` });
+      }
+      const retried = await deadLetters.retry(place);
       if (retried.status === 'not_found') throw noLetter();
       const statusUrl = `/sync/status/${retried.operationId}`;
       return c.json({ operation_id: retried.operationId, status: 'queued', status_url: statusUrl }, 202, { location: statusUrl });
@@ -144,9 +166,10 @@ function addDropping(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
     {
       method: 'delete',
       path: '/dlq',
-      summary: 'Drop all dead letters of a filter',
+      summary: 'Drop all dead letters of a filter; their operations are cancelled',
       tag,
       scope: 'admin',
+      noQuery,
       body: filterSchema,
       answers: { 200: { description: 'How many were dropped.', schema: { type: 'object', properties: { deleted: { type: 'integer' } } } } },
     },
@@ -156,7 +179,7 @@ function addDropping(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
     {
       method: 'delete',
       path: '/dlq/{operation_id}',
-      summary: 'Drop a dead letter',
+      summary: 'Drop a dead letter; its operation is cancelled',
       tag,
       scope: 'admin',
       params: idParams,
@@ -194,9 +217,6 @@ function scopedFilter({ provider, tenant, code, record_id: recordId }: Filter, c
   return { provider, tenant: caller.tenant ?? tenant, code, recordId };
 }
 
-/** Kinds of error after which the same call may pass. */
-const retryableKinds: ReadonlySet<string> = new Set(['rate_limited', 'transient', 'ambiguous', 'auth']);
-
 function describeLetter({ operation, attempts, error, deadAtMs }: DeadLetter) {
   return {
     operation_id: formatOperationId(operation.place),
@@ -215,7 +235,7 @@ function describeLetter({ operation, attempts, error, deadAtMs }: DeadLetter) {
       code: error.code,
       message: error.message,
       kind: error.kind,
-      retryable: retryableKinds.has(error.kind),
+      retryable: isRetryable(error),
       provider_status: error.providerStatus,
     },
     provider_answer: error.answer,

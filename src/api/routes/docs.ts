@@ -8,6 +8,7 @@ import { routeWire } from '../../shared/routes/route.ts';
 import { scopes } from '../api-keys.ts';
 import { ProblemError, problemKinds } from '../problem.ts';
 import type { AddRoute, ApiApp } from '../route.ts';
+import { pausedSchema, shownSchemas, withShown } from '../shown-members.ts';
 
 const tag = 'documentation';
 
@@ -75,7 +76,7 @@ export function addDocsRoutes(add: AddRoute, document: () => object): void {
       path: '/docs/{asset}',
       summary: 'What the page is made of',
       tag,
-      params: z.object({ asset: z.string().max(100) }),
+      params: z.object({ asset: z.string() }),
       answers: { 200: { description: 'A script, a style sheet or an image.', mediaType: 'text/plain' } },
       problems: ['not_found'],
     },
@@ -111,8 +112,8 @@ export function describeApi(router: ApiApp): object {
     schemas: {
       ...document.components?.schemas,
       Problem: problemSchema,
-      Provider: z.toJSONSchema(providerWire, { io: 'input' }),
-      Route: z.toJSONSchema(routeWire, { io: 'input' }),
+      Provider: withShown(z.toJSONSchema(providerWire, { io: 'input' }), { paused: pausedSchema, ...shownSchemas }),
+      Route: withShown(z.toJSONSchema(routeWire, { io: 'input' }), shownSchemas),
     },
     securitySchemes: {
       bearer: { type: 'http', scheme: 'bearer', description: `An API key with the scope of the route: ${scopes.join(', ')}.` },

@@ -3,6 +3,7 @@ import type { StoredProvider, Written } from '../../shared/providers/store.ts';
 import type { Caller } from '../api-keys.ts';
 import { ProblemError } from '../problem.ts';
 import { invalid } from '../route.ts';
+import { etagOf } from '../versions.ts';
 
 export function describeProvider(stored: StoredProvider) {
   return stored.status === 'ready' ? stored.view : { name: stored.name, unreadable: stored.reason };
@@ -21,6 +22,16 @@ export function noKey(): ProblemError {
   return invalid([{ path: 'auth_config', message: 'credentials cannot be stored: SLUICE_ENCRYPTION_KEY is not set' }]);
 }
 
+/** Where there is none, a version was asked for all the same. */
+function changedMeanwhile(what: string, version: number): ProblemError {
+  return new ProblemError('conflict', { detail: version === 0 ? `there is no ${what}` : `${what} exists, at version ${version}` });
+}
+
+/** None where what is stored cannot be read. */
+export function etagHeader(stored: StoredProvider): Record<string, string> {
+  return stored.status === 'ready' ? { etag: etagOf(stored.view.version) } : {};
+}
+
 /** The stored provider. Throws the problem where it was not written. */
 export function written(outcome: Written, name: string): StoredProvider {
   switch (outcome.status) {
@@ -34,7 +45,7 @@ export function written(outcome: Written, name: string): StoredProvider {
     case 'no_key':
       throw noKey();
     case 'conflict':
-      throw new ProblemError('conflict', { detail: `provider ${name} exists already, at version ${outcome.version}` });
+      throw changedMeanwhile(`provider ${name}`, outcome.version);
   }
 }
 

@@ -4,6 +4,8 @@ import { queueName } from '../../shared/domain/operation.ts';
 import type { ProviderConfig, RateLimit } from '../../shared/providers/config.ts';
 import type { ProviderStore } from '../../shared/providers/store.ts';
 import type { BacklogReader } from '../../shared/queue/backlog.ts';
+import type { ReadHold } from '../held-back.ts';
+import { queryText } from '../pages.ts';
 import type { AddRoute } from '../route.ts';
 import { found } from './provider-answers.ts';
 import { refuseOthers } from './tenants.ts';
@@ -33,6 +35,7 @@ export interface ProviderStatusDeps {
   readonly store: Pick<ProviderStore, 'get' | 'getTenant'>;
   readonly backlog: Pick<BacklogReader, 'read'>;
   readonly peekGate: (account: string, limits: readonly RateLimit[]) => Promise<GateView>;
+  readonly readHold: ReadHold;
 }
 
 const statusSchema = {
@@ -79,8 +82,23 @@ const statusSchema = {
       },
     },
     throttling_factor: { type: 'number', description: '1, or the share of the limits that throttling answers have left, 0.1 at least.' },
-    concurrency: { type: 'object', properties: { held: { type: 'integer' }, max: { type: 'integer' } } },
+    concurrency: {
+      type: 'object',
+      properties: {
+        held: {
+          type: 'integer',
+          description:
+            'Slots that workers have reserved for calls: at least as many as are under way, and more while they are about to call.',
+        },
+        max: { type: 'integer', description: '`max_concurrency`.' },
+      },
+    },
     breaker: { enum: ['closed', 'half_open', 'open'] },
+    breaker_until: {
+      type: ['string', 'null'],
+      format: 'date-time',
+      description: 'While the breaker is open: when one call may try again. Null while it is not.',
+    },
     paused: { type: 'boolean' },
     paused_until: { type: ['string', 'null'], format: 'date-time', description: 'Null where an operator paused it, or nobody.' },
     pause_reason: { type: ['string', 'null'] },
@@ -95,7 +113,7 @@ interface Subject {
   readonly unreadable?: string;
 }
 
-export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate }: ProviderStatusDeps): void {
+export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate, readHold }: ProviderStatusDeps): void {
   const findSubject = async (name: string, tenant: string | undefined): Promise<Subject> => {
     const provider = found(await store.get(name), name);
     const own = tenant === undefined ? undefined : await store.getTenant(name, tenant);
@@ -112,8 +130,8 @@ export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate
       summary: 'Backlog, permits left, breaker and pauses of a provider, or of a tenant there',
       tag: 'providers',
       scope: 'read',
-      params: z.object({ name: z.string().max(200) }),
-      query: z.object({ tenant: z.string().min(1).max(200).optional() }),
+      params: z.object({ name: z.string() }),
+      query: z.object({ tenant: queryText(200) }),
       answers: { 200: { description: 'The state.', schema: statusSchema } },
       problems: ['not_found'],
     },
@@ -122,6 +140,7 @@ export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate
       const { account, config, unreadable } = await findSubject(name, tenant);
       const [waiting, gate] = await Promise.all([backlog.read(name, tenant), peekGate(account, config?.limits ?? [])]);
       const isHeldBack = gate.pausedUntilMs > gate.nowMs;
+      const breakerUntilMs = gate.breaker === 'open' ? (await readHold(account)).breakerUntilMs : 0;
       return c.json({
         name,
         tenant,
@@ -135,6 +154,7 @@ export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate
         throttling_factor: gate.factor,
         concurrency: { held: gate.heldSlots, max: config?.maxConcurrency ?? 0 },
         breaker: gate.breaker,
+        breaker_until: breakerUntilMs > gate.nowMs ? new Date(breakerUntilMs).toISOString() : null,
         paused: isHeldBack || (config?.isPaused ?? false),
         paused_until: isHeldBack ? new Date(Math.ceil(gate.pausedUntilMs)).toISOString() : null,
         pause_reason: isHeldBack ? (gate.pauseReason ?? null) : config?.isPaused ? 'operator' : null,

@@ -6,12 +6,15 @@ import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { ProviderDirectory } from '../../shared/providers/follow.ts';
 import type { ProviderKind, ProviderKinds } from '../../shared/providers/kinds.ts';
 import type { ProviderStore } from '../../shared/providers/store.ts';
+import { providerWire, readOnlyFields } from '../../shared/providers/wire.ts';
 import type { BacklogReader } from '../../shared/queue/backlog.ts';
 import type { Purge } from '../../shared/queue/purge.ts';
 import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
-import { describeProvider, found, mayChangeProviders, unknownProvider, written } from './provider-answers.ts';
+import { checkShownMembers, refuseUnknown, toPatchProperties } from '../shown-members.ts';
+import { ifMatchHint, readIfMatch } from '../versions.ts';
+import { describeProvider, etagHeader, found, mayChangeProviders, unknownProvider, written } from './provider-answers.ts';
 import { addTenantRoutes } from './tenants.ts';
 
 export interface ProviderDeps {
@@ -28,11 +31,11 @@ export interface ProviderDeps {
 const tag = 'providers';
 /** `/providers/kinds` is a route of its own, and operations for `auto` are routed by their content. */
 const reservedNames: ReadonlySet<unknown> = new Set(['kinds', autoProvider]);
-const nameParams = z.object({ name: z.string().max(200) });
+const nameParams = z.object({ name: z.string() });
 const providerSchema = { $ref: '#/components/schemas/Provider' };
 const viewSchema = {
   allOf: [providerSchema],
-  description: 'With `paused`, `version`, `created_at` and `updated_at`; secrets show as "***".',
+  description: 'Secrets show as "***".',
 };
 const kindSchema = {
   type: 'object',
@@ -49,6 +52,7 @@ const kindSchema = {
     schema: { type: 'object', description: 'JSON Schema of the body that registers such a provider.' },
   },
 };
+const patchProperties = toPatchProperties([...Object.keys(providerWire.shape), ...readOnlyFields]);
 const removed: ProviderError = {
   kind: 'invalid',
   code: 'provider_removed',
@@ -102,10 +106,13 @@ function addLists(add: AddRoute, { store, kinds }: ProviderDeps): void {
       tag,
       scope: 'read',
       params: nameParams,
-      answers: { 200: { description: 'The provider.', schema: viewSchema } },
+      answers: { 200: { description: 'The provider; the header `ETag` has its version.', schema: viewSchema } },
       problems: ['not_found'],
     },
-    async (c, { params }) => c.json(describeProvider(found(await store.get(params.name), params.name))),
+    async (c, { params }) => {
+      const stored = found(await store.get(params.name), params.name);
+      return c.json(describeProvider(stored), 200, etagHeader(stored));
+    },
   );
   add(
     {
@@ -143,16 +150,17 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
       mayChangeProviders(caller);
       const body = await readObjectBody(c);
       refuseReserved(body['name']);
+      await checkShownMembers(body, { names: readOnlyFields, readShown: async () => ({ members: unstored }) });
       const stored = written(await store.create(body), String(body['name']));
       await directory.refresh(stored.name);
-      return c.json(describeProvider(stored), 201, { location: `/providers/${stored.name}` });
+      return c.json(describeProvider(stored), 201, { location: `/providers/${stored.name}`, ...etagHeader(stored) });
     },
   );
   add(
     {
       method: 'put',
       path: '/providers/{name}',
-      summary: 'Register or replace a provider',
+      summary: `Register or replace a provider. ${ifMatchHint}`,
       tag,
       scope: 'admin',
       params: nameParams,
@@ -163,29 +171,37 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
     async (c, { caller, params }) => {
       mayChangeProviders(caller);
       refuseReserved(params.name);
-      const outcome = await store.put(params.name, await readObjectBody(c));
+      const given = readIfMatch(c);
+      const body = await readObjectBody(c);
+      const compared = await checkShown(store, params.name, body);
+      const outcome = await store.put(params.name, body, { ifVersion: given ?? compared });
       const stored = written(outcome, params.name);
       await directory.refresh(stored.name);
-      return c.json(describeProvider(stored), outcome.status === 'created' ? 201 : 200);
+      return c.json(describeProvider(stored), outcome.status === 'created' ? 201 : 200, etagHeader(stored));
     },
   );
   add(
     {
       method: 'patch',
       path: '/providers/{name}',
-      summary: 'Change fields of a provider; null takes a field back to its default',
+      summary: `Change fields of a provider; null takes a field back to its default. ${ifMatchHint}`,
       tag,
       scope: 'admin',
       params: nameParams,
-      body: { type: 'object', description: 'Any fields of a provider.', additionalProperties: true },
+      body: { type: 'object', description: 'Any fields of a provider.', properties: patchProperties, additionalProperties: false },
       answers: { 200: { description: 'Changed.', schema: viewSchema } },
       problems: ['not_found', 'conflict'],
     },
     async (c, { caller, params }) => {
       mayChangeProviders(caller);
-      const stored = written(await store.patch(params.name, await readObjectBody(c)), params.name);
+      const given = readIfMatch(c);
+      const body = await readObjectBody(c);
+      found(await store.get(params.name), params.name);
+      refuseUnknown(body, patchProperties);
+      const compared = await checkShown(store, params.name, body);
+      const stored = written(await store.patch(params.name, body, { ifVersion: given ?? compared }), params.name);
       await directory.refresh(stored.name);
-      return c.json(describeProvider(stored));
+      return c.json(describeProvider(stored), 200, etagHeader(stored));
     },
   );
 }
@@ -213,7 +229,7 @@ function addPauses(add: AddRoute, { store, directory, liftPause }: ProviderDeps)
         const stored = written(await store.setPaused(params.name, isPaused), params.name);
         await directory.refresh(stored.name);
         if (!isPaused) for (const account of await accountsOf(store, stored.name)) await liftPause(account);
-        return c.json(describeProvider(stored));
+        return c.json(describeProvider(stored), 200, etagHeader(stored));
       },
     );
   }
@@ -233,7 +249,7 @@ function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate
       tag,
       scope: 'admin',
       params: nameParams,
-      query: z.object({ force: z.enum(['true', 'false']).optional() }),
+      query: z.object({ force: z.enum(['true', 'false'], 'expected true or false').optional() }),
       answers: { 204: { description: 'Removed.' } },
       problems: ['not_found', 'conflict'],
     },
@@ -257,6 +273,22 @@ function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate
       return c.body(null, 204);
     },
   );
+}
+
+/** What is not stored is not paused, and has neither version nor times. */
+const unstored = { paused: false };
+
+/** The version that was compared with, if any. */
+async function checkShown(
+  store: ProviderDeps['store'],
+  name: string,
+  body: Readonly<Record<string, unknown>>,
+): Promise<number | undefined> {
+  const readShown = async () => {
+    const stored = await store.get(name);
+    return stored?.status === 'ready' ? { members: { ...stored.view }, version: stored.view.version } : { members: unstored };
+  };
+  return checkShownMembers(body, { address: { name }, names: readOnlyFields, readShown });
 }
 
 function refuseReserved(name: unknown): void {

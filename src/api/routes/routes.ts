@@ -11,7 +11,8 @@ import type { KnownProviders } from '../ingest.ts';
 import { type InputRules, type OperationInput, operationSchema, readOperation } from '../operation-input.ts';
 import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
-import { type AddRoute, type ApiContext, invalid, readObjectBody } from '../route.ts';
+import { type AddRoute, invalid, readObjectBody } from '../route.ts';
+import { etagOf, ifMatchHint, readIfMatch } from '../versions.ts';
 
 export interface RouteDeps extends Pick<InputRules, 'maxFutureSkewMs' | 'makeRecordId'> {
   readonly store: RouteStore;
@@ -23,10 +24,8 @@ export interface RouteDeps extends Pick<InputRules, 'maxFutureSkewMs' | 'makeRec
 }
 
 const tag = 'routes';
-const nameParams = z.object({ name: z.string().max(200) });
+const nameParams = z.object({ name: z.string() });
 const routeSchema = { $ref: '#/components/schemas/Route' };
-const viewSchema = { allOf: [routeSchema], description: 'With `version`, `created_at` and `updated_at`.' };
-const ifMatch = 'With the header `If-Match: "<version>"` only where that is the stored version.';
 
 export function addRouteRoutes(add: AddRoute, deps: RouteDeps): void {
   addReading(add, deps);
@@ -44,7 +43,7 @@ function addReading(add: AddRoute, { store }: RouteDeps): void {
       tag,
       scope: 'read',
       query: z.object(pageQuery),
-      answers: { 200: { description: 'A page of routes.', schema: listSchema(viewSchema) } },
+      answers: { 200: { description: 'A page of routes.', schema: listSchema(routeSchema) } },
     },
     async (c, { query, caller }) => {
       const limit = pageLimit(query);
@@ -63,13 +62,13 @@ function addReading(add: AddRoute, { store }: RouteDeps): void {
       tag,
       scope: 'read',
       params: nameParams,
-      answers: { 200: { description: 'The route; the header `ETag` has its version.', schema: viewSchema } },
+      answers: { 200: { description: 'The route; the header `ETag` has its version.', schema: routeSchema } },
       problems: ['not_found'],
     },
     async (c, { params, caller }) => {
       const stored = await store.get(params.name);
       if (!stored || !isVisible(stored, caller)) throw noRoute();
-      return c.json(describeRoute(stored), 200, { etag: etagOf(stored) });
+      return c.json(describeRoute(stored), 200, { etag: etagOf(stored.version) });
     },
   );
 }
@@ -84,7 +83,7 @@ function addWriting(add: AddRoute, deps: RouteDeps): void {
       tag,
       scope: 'admin',
       body: routeSchema,
-      answers: { 201: { description: 'Added.', schema: viewSchema } },
+      answers: { 201: { description: 'Added.', schema: routeSchema } },
       problems: ['conflict'],
     },
     async (c, { caller }) => {
@@ -93,19 +92,19 @@ function addWriting(add: AddRoute, deps: RouteDeps): void {
       await lookUpProviders(deps, body);
       const stored = written(await store.create(body, { isProvider: providers.has }));
       await directory.tick();
-      return c.json(describeRoute(stored), 201, { location: `/routes/${stored.name}`, etag: etagOf(stored) });
+      return c.json(describeRoute(stored), 201, { location: `/routes/${stored.name}`, etag: etagOf(stored.version) });
     },
   );
   add(
     {
       method: 'put',
       path: '/routes/{name}',
-      summary: `Add or replace a route. ${ifMatch}`,
+      summary: `Add or replace a route. ${ifMatchHint}`,
       tag,
       scope: 'admin',
       params: nameParams,
       body: routeSchema,
-      answers: { 200: { description: 'Replaced.', schema: viewSchema }, 201: { description: 'Added.', schema: viewSchema } },
+      answers: { 200: { description: 'Replaced.', schema: routeSchema }, 201: { description: 'Added.', schema: routeSchema } },
       problems: ['conflict'],
     },
     async (c, { caller, params }) => {
@@ -116,7 +115,7 @@ function addWriting(add: AddRoute, deps: RouteDeps): void {
       const outcome = await store.put(params.name, body, { isProvider: providers.has, ifVersion });
       const stored = written(outcome);
       await directory.tick();
-      return c.json(describeRoute(stored), outcome.status === 'created' ? 201 : 200, { etag: etagOf(stored) });
+      return c.json(describeRoute(stored), outcome.status === 'created' ? 201 : 200, { etag: etagOf(stored.version) });
     },
   );
 }
@@ -126,7 +125,7 @@ function addRemoval(add: AddRoute, { store, directory }: RouteDeps): void {
     {
       method: 'delete',
       path: '/routes/{name}',
-      summary: `Remove a route. ${ifMatch}`,
+      summary: `Remove a route. ${ifMatchHint}`,
       tag,
       scope: 'admin',
       params: nameParams,
@@ -244,18 +243,6 @@ async function lookUpProviders({ providers }: RouteDeps, { providers: named }: J
 
 const describeRoute = (stored: StoredRoute) =>
   stored.status === 'ready' ? stored.view : { name: stored.name, version: stored.version, unreadable: stored.reason };
-
-/** A strong tag: the version says all. */
-const etagOf = ({ version }: StoredRoute) => `"${version}"`;
-
-/** The version a writer has seen; undefined where any will do. */
-function readIfMatch(c: ApiContext): number | undefined {
-  const given = c.req.header('if-match');
-  if (given === undefined || given === '*') return undefined;
-  const version = /^"([0-9]{1,15})"$/.exec(given)?.[1];
-  if (version === undefined) throw invalid([{ path: 'If-Match', message: 'expected a version in quotes, such as "3"' }]);
-  return Number(version);
-}
 
 /** The stored route. Throws the problem where it was not written. */
 function written(outcome: WrittenRoute): StoredRoute {

@@ -1,10 +1,11 @@
 /** POST /sync and GET /sync/status/<id>. */
 import { z } from '@hono/zod-openapi';
 import { formatOperationId, type Place, parseOperationId, parseQueueName } from '../../shared/domain/operation.ts';
-import { autoProvider, maxParentIdLength, parseParentId } from '../../shared/domain/parent-id.ts';
+import { autoProvider, parseParentId } from '../../shared/domain/parent-id.ts';
 import type { OperationView, StatusReader } from '../../shared/queue/status.ts';
 import type { FinalWaiter } from '../../shared/queue/wait.ts';
 import type { Caller } from '../api-keys.ts';
+import type { TellNextAttempt } from '../held-back.ts';
 import { type Ingest, maxOperations } from '../ingest.ts';
 import { operationSchema } from '../operation-input.ts';
 import { describeParent, isFinalStatus } from '../parent-status.ts';
@@ -16,6 +17,7 @@ export interface SyncDeps {
   readonly ingest: Ingest;
   readonly startBody: StartBody;
   readonly statusReader: StatusReader;
+  readonly tellNextAttempt: TellNextAttempt;
   readonly waiter: FinalWaiter;
   /** Aborts when the process shuts down: nobody waits on then. */
   readonly stopping: AbortSignal;
@@ -67,7 +69,10 @@ const operationStatusSchema = {
   required: ['operation_id', 'status', 'operation', 'provider', 'tenant', 'entity', 'record_id', 'attempts', 'accepted_at'],
   properties: {
     operation_id: { type: 'string' },
-    status: { enum: ['queued', 'processing', 'retrying', 'succeeded', 'coalesced', 'stale', 'dead_lettered', 'cancelled'] },
+    status: {
+      enum: ['queued', 'processing', 'retrying', 'succeeded', 'coalesced', 'stale', 'dead_lettered', 'cancelled'],
+      description: '`cancelled`: withdrawn by an operator, who dropped its dead letter; `error` says why that was one.',
+    },
     operation: { type: 'string' },
     provider: { type: 'string' },
     tenant: { type: 'string' },
@@ -76,7 +81,12 @@ const operationStatusSchema = {
     attempts: { type: 'integer' },
     accepted_at: { type: 'string', format: 'date-time' },
     completed_at: { type: 'string', format: 'date-time' },
-    next_attempt_at: { type: 'string', format: 'date-time' },
+    next_attempt_at: {
+      type: 'string',
+      format: 'date-time',
+      description:
+        'While `retrying`: when the next attempt is due, or later, when the provider’s breaker or pause ends. Left out where it waits for an operator to resume the provider.',
+    },
     provider_record_id: { type: 'string' },
     carried_by: { type: 'string' },
     retried_as: { type: 'string' },
@@ -109,9 +119,8 @@ const statusSchema = {
   },
 };
 
-export const idParams = z.object({ operation_id: z.string().max(600) });
-
-const statusParams = z.object({ operation_id: z.string().max(maxParentIdLength) });
+/** Of any length: a text that is no operation’s id names none, which is 404. */
+export const idParams = z.object({ operation_id: z.string() });
 
 const waitQuery = z.object({
   wait: z
@@ -159,7 +168,7 @@ export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
       summary: 'What became of an operation',
       tag: 'operations',
       scope: 'read',
-      params: statusParams,
+      params: idParams,
       query: waitQuery,
       answers: { 200: { description: 'Its status.', schema: statusSchema } },
       problems: ['not_found'],
@@ -177,7 +186,7 @@ export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
           waiting -= places.length;
         });
       }
-      const views = await Promise.all(places.map((place) => deps.statusReader.read(place)));
+      const views = await Promise.all(places.map((place) => readView(deps, place)));
       const [view] = views;
       if (!views.some((each) => each !== undefined)) throw forgotten();
       if (children)
@@ -191,6 +200,11 @@ export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
       return c.json(describeOperation(view as OperationView));
     },
   );
+}
+
+async function readView({ statusReader, tellNextAttempt }: SyncDeps, place: Place): Promise<OperationView | undefined> {
+  const view = await statusReader.read(place);
+  return view && tellNextAttempt(view);
 }
 
 function forgotten(): ProblemError {

@@ -4,11 +4,13 @@ import { toJSONSchema } from 'zod';
 import { queueName } from '../../shared/domain/operation.ts';
 import type { ProviderStore } from '../../shared/providers/store.ts';
 import type { StoredTenant, TenantWritten } from '../../shared/providers/tenant-store.ts';
-import { tenantWire } from '../../shared/providers/wire.ts';
+import { readOnlyFields, tenantWire } from '../../shared/providers/wire.ts';
 import type { Caller } from '../api-keys.ts';
 import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
+import { checkShownMembers, refuseUnknown, shownSchemas, tenantSchemas, toPatchProperties, withShown } from '../shown-members.ts';
+import { etagOf, ifMatchHint, readIfMatch } from '../versions.ts';
 import { found, mayChangeProviders, noKey, unknownProvider } from './provider-answers.ts';
 
 export interface TenantDeps {
@@ -19,14 +21,16 @@ export interface TenantDeps {
 
 const tag = 'providers';
 const path = '/providers/{name}/tenants/{tenant}';
-const providerParams = z.object({ name: z.string().max(200) });
-const tenantParams = z.object({ name: z.string().max(200), tenant: z.string().max(200) });
+const providerParams = z.object({ name: z.string() });
+const tenantParams = z.object({ name: z.string(), tenant: z.string() });
 const viewSchema = {
   type: 'object',
   description:
     'What the tenant has of its own, with `provider`, `tenant`, `version`, `created_at` and `updated_at`; secrets show as "***".',
   properties: { provider: { type: 'string' }, tenant: { type: 'string' }, version: { type: 'integer' } },
 };
+
+const patchProperties = toPatchProperties([...Object.keys(tenantWire.shape), 'provider', 'tenant', ...readOnlyFields]);
 
 export function addTenantRoutes(add: AddRoute, deps: TenantDeps): void {
   addReads(add, deps);
@@ -73,21 +77,21 @@ function addReads(add: AddRoute, { store }: TenantDeps): void {
       found(await store.get(name), name);
       const stored = await store.getTenant(name, tenant);
       if (!stored) throw nothingOwn(name, tenant);
-      return c.json(describeTenant(stored));
+      return c.json(describeTenant(stored), 200, etagHeader(stored));
     },
   );
 }
 
 function addWrites(add: AddRoute, { store }: TenantDeps): void {
   const body = {
-    ...toJSONSchema(tenantWire, { io: 'input' }),
+    ...withShown(toJSONSchema(tenantWire, { io: 'input' }), { ...tenantSchemas, ...shownSchemas }),
     description: 'What is left out is the provider’s; of `batch` and `options`, what is left out of them.',
   };
   add(
     {
       method: 'put',
       path,
-      summary: 'Give a tenant an account, limits or settings of its own at a provider',
+      summary: `Give a tenant an account, limits or settings of its own at a provider. ${ifMatchHint}`,
       tag,
       scope: 'admin',
       params: tenantParams,
@@ -97,25 +101,39 @@ function addWrites(add: AddRoute, { store }: TenantDeps): void {
     },
     async (c, { caller, params: { name, tenant } }) => {
       mayChangeProviders(caller);
-      const outcome = await store.putTenant(name, tenant, await readObjectBody(c));
-      return c.json(describeTenant(writtenTenant(outcome, name, tenant)), outcome.status === 'created' ? 201 : 200);
+      const given = readIfMatch(c);
+      const sent = await readObjectBody(c);
+      const compared = await checkShown(store, name, tenant, sent);
+      const outcome = await store.putTenant(name, tenant, sent, { ifVersion: given ?? compared });
+      const stored = writtenTenant(outcome, name, tenant);
+      return c.json(describeTenant(stored), outcome.status === 'created' ? 201 : 200, etagHeader(stored));
     },
   );
   add(
     {
       method: 'patch',
       path,
-      summary: 'Change fields that a tenant has of its own; null gives a field back to the provider',
+      summary: `Change fields that a tenant has of its own; null gives a field back to the provider. ${ifMatchHint}`,
       tag,
       scope: 'admin',
       params: tenantParams,
-      body: { type: 'object', description: 'Any fields that a tenant may have of its own.', additionalProperties: true },
+      body: {
+        type: 'object',
+        description: 'Any fields that a tenant may have of its own.',
+        properties: patchProperties,
+        additionalProperties: false,
+      },
       answers: { 200: { description: 'Changed.', schema: viewSchema } },
       problems: ['not_found', 'conflict'],
     },
     async (c, { caller, params: { name, tenant } }) => {
       mayChangeProviders(caller);
-      return c.json(describeTenant(writtenTenant(await store.patchTenant(name, tenant, await readObjectBody(c)), name, tenant)));
+      const given = readIfMatch(c);
+      const sent = await readObjectBody(c);
+      refuseUnknown(sent, patchProperties);
+      const compared = await checkShown(store, name, tenant, sent);
+      const stored = writtenTenant(await store.patchTenant(name, tenant, sent, { ifVersion: given ?? compared }), name, tenant);
+      return c.json(describeTenant(stored), 200, etagHeader(stored));
     },
   );
 }
@@ -140,6 +158,20 @@ function addRemoval(add: AddRoute, { store, clearGate }: TenantDeps): void {
       return c.body(null, 204);
     },
   );
+}
+
+/** The version that was compared with, if any. */
+async function checkShown(store: TenantDeps['store'], provider: string, tenant: string, sent: Readonly<Record<string, unknown>>) {
+  const readShown = async () => {
+    const stored = await store.getTenant(provider, tenant);
+    return stored?.status === 'ready' ? { members: { ...stored.view }, version: stored.view.version } : { members: {} };
+  };
+  return checkShownMembers(sent, { address: { provider, tenant }, names: readOnlyFields, readShown });
+}
+
+/** None where what is stored cannot be read. */
+function etagHeader(stored: StoredTenant): Record<string, string> {
+  return stored.status === 'ready' ? { etag: etagOf(stored.view.version) } : {};
 }
 
 function describeTenant(stored: StoredTenant) {
@@ -174,6 +206,8 @@ function writtenTenant(outcome: TenantWritten, name: string, tenant: string): St
     case 'no_key':
       throw noKey();
     case 'conflict':
-      throw new ProblemError('conflict', { detail: `it was changed meanwhile, and is at version ${outcome.version}` });
+      throw new ProblemError('conflict', {
+        detail: outcome.version === 0 ? 'there is nothing stored yet' : `it was changed meanwhile, and is at version ${outcome.version}`,
+      });
   }
 }

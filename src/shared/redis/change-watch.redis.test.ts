@@ -123,6 +123,22 @@ describe('a watch', () => {
     await subscriber.ping();
     expect(heard).toEqual([]);
   });
+
+  it.each(['its first reading has begun', 'it has subscribed'])('follows nothing when it is stopped before %s', async (moment) => {
+    const subscriber = connect();
+    const { watch, heard, copy } = watched(subscriber);
+    await change('a');
+    const started = watch.start();
+    // A reading begins with a microtask; its subscription is on the way then.
+    if (moment === 'it has subscribed') await Promise.resolve();
+    await Promise.all([started, watch.stop()]);
+    expect(copy()).toEqual(['a']);
+    expect(await redis.pubsub('NUMSUB', channel)).toEqual([channel, 0]);
+    await watch.tick();
+    await change('b');
+    await subscriber.ping();
+    expect(heard).toEqual([]);
+  });
 });
 
 describe('readings', () => {

@@ -21,6 +21,7 @@ export interface ChangeWatch {
   tick(): Promise<'unchanged' | 'reloaded' | 'unreachable'>;
   /** One reading at a time, in the order they are asked for. */
   inTurn<T>(read: () => Promise<T>): Promise<T>;
+  /** For good: what reads afterwards reads, and follows nothing. */
   stop(): Promise<void>;
 }
 
@@ -36,6 +37,7 @@ export interface ChangeWatchOptions {
 export function createChangeWatch({ subscriber, channel, onAnnounced, countChanges, readAll }: ChangeWatchOptions): ChangeWatch {
   let readChanges = -1;
   let isSubscribed = false;
+  let hasStopped = false;
   let lastReading: Promise<unknown> = Promise.resolve();
   let nextRound: ReturnType<ChangeWatch['tick']> | undefined;
 
@@ -50,7 +52,8 @@ export function createChangeWatch({ subscriber, channel, onAnnounced, countChang
   };
 
   async function subscribe(): Promise<void> {
-    if (isSubscribed) return;
+    // A reading that was still waiting for its turn when the watch was stopped must not follow the channel again.
+    if (isSubscribed || hasStopped) return;
     subscriber.off('message', onMessage);
     subscriber.on('message', onMessage);
     await subscriber.subscribe(channel);
@@ -76,6 +79,7 @@ export function createChangeWatch({ subscriber, channel, onAnnounced, countChang
     },
     inTurn,
     async stop() {
+      hasStopped = true;
       subscriber.off('message', onMessage);
       await subscriber.unsubscribe(channel).catch(() => {});
       isSubscribed = false;

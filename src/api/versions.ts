@@ -1,0 +1,17 @@
+/** Versions of what is stored, as HTTP has them: `ETag` in an answer, `If-Match` with a write that must not undo another's. */
+import { type ApiContext, invalid } from './route.ts';
+
+/** For summaries of routes. */
+export const ifMatchHint = 'With the header `If-Match: "<version>"` only where that is the stored version.';
+
+/** A strong tag: the version says all. */
+export const etagOf = (version: number): string => `"${version}"`;
+
+/** The version a writer has seen; undefined where any will do. */
+export function readIfMatch(c: ApiContext): number | undefined {
+  const given = c.req.header('if-match');
+  if (given === undefined || given === '*') return undefined;
+  const version = /^"([0-9]{1,15})"$/.exec(given)?.[1];
+  if (version === undefined) throw invalid([{ path: 'If-Match', message: 'expected a version in quotes, such as "3"' }]);
+  return Number(version);
+}
