@@ -36,10 +36,10 @@ import { createAutoRouting, type RouteOperations } from './auto-routing.ts';
 import { createDoor } from './door.ts';
 import { createJudgeFault } from './fault.ts';
 import { createRefreshGauges } from './fleet-gauges.ts';
-import { createReadHold, createTellNextAttempt } from './held-back.ts';
 import { createIngest, type Ingest, type IngestDeps, type KnownProviders } from './ingest.ts';
 import { createListener } from './listener.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { createTellNextAttempt } from './next-attempt.ts';
 import { ProblemError } from './problem.ts';
 import { createStartBody, maxArrayBodyBytes } from './read-json.ts';
 import { createRedisClock, type RedisClock } from './redis-clock.ts';
@@ -107,13 +107,13 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
     countRequest: createCountRequest(metrics),
     now,
   };
-  const { peekGate, clearGate, liftPause, readHold } = createGateAccess(base);
-  const tellNextAttempt = createTellNextAttempt({ readHold, directory, nowMs: clock.nowMs });
+  const { peekGate, clearGate, liftPause, closedUntil } = createGateAccess(base);
+  const tellNextAttempt = createTellNextAttempt({ closedUntil, directory, nowMs: clock.nowMs });
   const { backlog, leases } = queue;
   const app = createApp({
     ...shared,
     sync: { ...queue, ingest, tellNextAttempt, startBody: shared.startBody, stopping: stopping.signal, shards: settings.shards },
-    providers: { ...providers, ...queue, peekGate, clearGate, liftPause, readHold },
+    providers: { ...providers, ...queue, peekGate, clearGate, liftPause, closedUntil },
     routes: { ...routes, ...ingestion },
     dlq: { ...queue, providers: known, shards: settings.shards },
     operating: {
@@ -208,7 +208,7 @@ function createGateAccess({ redis, keys, processId, settings }: Base) {
     peekGate: (account: string, limits: Parameters<Gate['peek']>[1]['limits']) => gate.peek(account, { limits }),
     clearGate: (account: string) => gate.clear(account),
     liftPause: (account: string) => gate.lift(account),
-    readHold: createReadHold({ redis, keys }),
+    closedUntil: gate.closedUntil,
   };
 }
 

@@ -1,10 +1,10 @@
 /** GET /providers/<name>/status: what waits, what is under way, what the gate allows at this moment. */
 import { z } from '@hono/zod-openapi';
 import { queueName } from '../../shared/domain/operation.ts';
+import type { Gate } from '../../shared/gate/gate.ts';
 import type { ProviderConfig, RateLimit } from '../../shared/providers/config.ts';
 import type { ProviderStore } from '../../shared/providers/store.ts';
 import type { BacklogReader } from '../../shared/queue/backlog.ts';
-import type { ReadHold } from '../held-back.ts';
 import { queryText } from '../pages.ts';
 import type { AddRoute } from '../route.ts';
 import { found } from './provider-answers.ts';
@@ -35,7 +35,7 @@ export interface ProviderStatusDeps {
   readonly store: Pick<ProviderStore, 'get' | 'getTenant'>;
   readonly backlog: Pick<BacklogReader, 'read'>;
   readonly peekGate: (account: string, limits: readonly RateLimit[]) => Promise<GateView>;
-  readonly readHold: ReadHold;
+  readonly closedUntil: Gate['closedUntil'];
 }
 
 const statusSchema = {
@@ -113,7 +113,7 @@ interface Subject {
   readonly unreadable?: string;
 }
 
-export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate, readHold }: ProviderStatusDeps): void {
+export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate, closedUntil }: ProviderStatusDeps): void {
   const findSubject = async (name: string, tenant: string | undefined): Promise<Subject> => {
     const provider = found(await store.get(name), name);
     const own = tenant === undefined ? undefined : await store.getTenant(name, tenant);
@@ -140,7 +140,7 @@ export function addProviderStatusRoute(add: AddRoute, { store, backlog, peekGate
       const { account, config, unreadable } = await findSubject(name, tenant);
       const [waiting, gate] = await Promise.all([backlog.read(name, tenant), peekGate(account, config?.limits ?? [])]);
       const isHeldBack = gate.pausedUntilMs > gate.nowMs;
-      const breakerUntilMs = gate.breaker === 'open' ? (await readHold(account)).breakerUntilMs : 0;
+      const breakerUntilMs = gate.breaker === 'open' ? (await closedUntil(account)).breakerUntilMs : 0;
       return c.json({
         name,
         tenant,

@@ -6,11 +6,13 @@ import { type AcquireRequest, acquire, type GateDeps, type GatePolicy, type Gran
 import { clear } from './clear.ts';
 import { leave } from './leave.ts';
 import { lift } from './lift.ts';
-import { type GateStatus, peek } from './peek.ts';
+import { type ClosedUntil, closedUntil, type GateStatus, peek } from './peek.ts';
 
 export interface Gate {
   acquire(account: string, policy: GatePolicy, request: AcquireRequest): Promise<Grant>;
   peek(account: string, policy: Pick<GatePolicy, 'limits'>): Promise<GateStatus>;
+  /** Until when nothing starts, whatever is asked. */
+  closedUntil(account: string): Promise<ClosedUntil>;
   leave(account: string): Promise<void>;
   /** Ends a pause, but for one whose reason is `stays`. */
   lift(account: string, stays?: string): Promise<void>;
@@ -22,6 +24,7 @@ export function createGate(deps: GateDeps): Gate {
   return {
     acquire: (account, policy, request) => acquire(deps, account, policy, request),
     peek: (account, policy) => peek(deps, account, policy),
+    closedUntil: (account) => closedUntil(deps, account),
     leave: (account) => leave(deps, account),
     lift: (account, stays) => lift(deps, account, stays),
     clear: (account) => clear(deps, account),

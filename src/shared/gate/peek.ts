@@ -47,6 +47,18 @@ export interface GateStatus {
   readonly heldSlots: number;
 }
 
+/** By Redis's clock, epoch ms; 0 where there is none. Either may be over already. */
+export interface ClosedUntil {
+  readonly pausedUntilMs: number;
+  readonly breakerUntilMs: number;
+}
+
+/** Two fields of the account's hash, in one small read where `peek` goes through all of it. */
+export async function closedUntil({ redis, keys }: Pick<GateDeps, 'redis' | 'keys'>, account: string): Promise<ClosedUntil> {
+  const [pauseUs, openUs] = await redis.hmget(keys.gate(account), 'pause', 'open');
+  return { pausedUntilMs: Math.ceil(Number(pauseUs ?? 0) / 1_000), breakerUntilMs: Math.ceil(Number(openUs ?? 0) / 1_000) };
+}
+
 const parts = [stateSource, throttlingSource, budgetsSource, countsSource, ratesSource, peekSource];
 const script = defineScript('gate.peek', ['#!lua flags=no-writes', ...parts].join('\n'));
 
