@@ -10,6 +10,7 @@ import { autoProvider, formatParentId } from '../shared/domain/parent-id.ts';
 import type { Submission, Submit, Submitted } from '../shared/queue/submit.ts';
 import type { Caller } from './api-keys.ts';
 import type { AutoOperation, Routed, RouteOperations } from './auto-routing.ts';
+import { createIsExact } from './exact-numbers.ts';
 import { fingerprintOperation, scopeIdempotencyKey } from './idempotency.ts';
 import { createInTurn } from './in-turn.ts';
 import { type InputRules, isObject, type OperationInput, readOperation, textProblem, textRules } from './operation-input.ts';
@@ -78,8 +79,8 @@ export function problemReply(found: Problem): Reply {
   return { status: found.status, headers: problemHeaders(found), body: JSON.stringify(describeProblem(found)) };
 }
 
-function inputRules({ nowMs, maxFutureSkewMs, makeRecordId }: IngestDeps, { caller }: IngestRequest): InputRules {
-  return { nowMs: nowMs(), maxFutureSkewMs, makeRecordId, boundTenant: caller.tenant };
+function inputRules({ nowMs, maxFutureSkewMs, makeRecordId }: IngestDeps, { caller, body }: IngestRequest): InputRules {
+  return { nowMs: nowMs(), maxFutureSkewMs, makeRecordId, boundTenant: caller.tenant, isExact: createIsExact(body) };
 }
 
 async function ingestOne(deps: IngestDeps, request: IngestRequest, input: unknown): Promise<Reply> {

@@ -3,7 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { maxDataBytes, maxDataDepth, operationSchema, readOperation } from './operation-input.ts';
 
-const rules = { nowMs: 1_800_000_000_000, maxFutureSkewMs: 1_000, boundTenant: undefined, makeRecordId: () => 'made' };
+const rules = {
+  nowMs: 1_800_000_000_000,
+  maxFutureSkewMs: 1_000,
+  boundTenant: undefined,
+  makeRecordId: () => 'made',
+  isExact: () => false,
+};
 const good = { operation: 'update', provider: 'crm', record_id: 'c1', data: { a: 1 } };
 
 function read(input: unknown, changed: Partial<Parameters<typeof readOperation>[1]> = {}) {
@@ -124,6 +130,10 @@ describe('readOperation', () => {
     );
     const exact = { most: 9_007_199_254_740_991, least: -9_007_199_254_740_991, small: 5e-324, money: 0.1, text: '12345678901234567890' };
     expect(read({ ...good, data: exact })).toMatchObject({ change: { dataJson: JSON.stringify(exact) } });
+    const isExact = (value: number) => value === 1e300;
+    expect(read({ ...good, data: { n: 1e300 } }, { isExact })).toMatchObject({ change: { dataJson: '{"n":1e+300}' } });
+    const tooDeep = JSON.parse(`{"n":1e300,"a":${'['.repeat(maxDataDepth)}1${']'.repeat(maxDataDepth)}}`);
+    expect(read({ ...good, data: tooDeep }, { isExact }).problem?.errors).toMatchObject([{ path: 'data' }]);
   });
 
   it('tells of many such numbers, and of long names, within bounds', () => {

@@ -15,6 +15,7 @@ import {
   operationKinds,
   providerNameShape,
 } from '../shared/domain/operation.ts';
+import type { IsExact } from './exact-numbers.ts';
 import { type Problem, problem } from './problem.ts';
 import { parseTimestamp } from './timestamp.ts';
 
@@ -52,6 +53,8 @@ export interface InputRules {
   /** The tenant that the caller's key is bound to. */
   readonly boundTenant: string | undefined;
   readonly makeRecordId: () => string;
+  /** Asked of numbers beyond ±(2^53-1). */
+  readonly isExact: IsExact;
 }
 
 export interface OperationInput {
@@ -79,7 +82,7 @@ export function readOperation(input: unknown, rules: InputRules): ReadOperation 
   const source = readText(input, 'source', errors);
   const idempotencyKey = readText(input, 'idempotency_key', errors);
   const timestampMs = readTimestamp(input['timestamp'], errors);
-  const dataJson = readData(input['data'], kind, errors);
+  const dataJson = readData({ data: input['data'], kind, isExact: rules.isExact }, errors);
   if (recordId === undefined && kind !== 'create' && kind !== undefined && input['record_id'] === undefined) {
     errors.push({ path: 'record_id', message: `required for ${kind}` });
   }
@@ -162,11 +165,16 @@ function tooFarAhead(timestampMs: number, { nowMs, maxFutureSkewMs }: InputRules
   return problem('timestamp_in_future', { detail: `${aheadMs} ms ahead of the server’s clock; at most ${maxFutureSkewMs} ms are allowed` });
 }
 
+interface GivenData extends Pick<InputRules, 'isExact'> {
+  readonly data: unknown;
+  readonly kind: OperationKind | undefined;
+}
+
 /** Data as JSON text; undefined where there is none or where it was refused. */
-function readData(data: unknown, kind: OperationKind | undefined, errors: FieldError[]): string | undefined {
+function readData({ data, kind, isExact }: GivenData, errors: FieldError[]): string | undefined {
   const takesData = kind !== 'delete' && kind !== 'read';
   const faults = takesData
-    ? dataFaults(data, kind)
+    ? dataFaults({ data, kind, isExact })
     : data === undefined
       ? noFaults
       : [{ path: 'data', message: `not allowed for ${kind}` }];
@@ -184,14 +192,14 @@ function readData(data: unknown, kind: OperationKind | undefined, errors: FieldE
 
 const noFaults: readonly FieldError[] = [];
 
-function dataFaults(data: unknown, kind: OperationKind | undefined): readonly FieldError[] {
+function dataFaults({ data, kind, isExact }: GivenData): readonly FieldError[] {
   if (data === undefined) return kind === undefined ? noFaults : [{ path: 'data', message: `required for ${kind}` }];
   if (!isObject(data)) return [{ path: 'data', message: 'expected an object' }];
-  switch (findFault(data, maxDataDepth)) {
+  switch (findFault(data, maxDataDepth, isExact)) {
     case 'depth':
       return [{ path: 'data', message: `expected at most ${maxDataDepth} levels` }];
     case 'number':
-      return findInexact(data, 'data', maxDataDepth)
+      return findInexact(data, 'data', maxDataDepth, isExact)
         .slice(0, maxInexactTold)
         .map((path) => ({ path, message: inexactMessage }));
     default:
@@ -200,36 +208,32 @@ function dataFaults(data: unknown, kind: OperationKind | undefined): readonly Fi
 }
 
 /** The only walk over data, for every operation; what exactly is wrong is looked for only then. */
-function findFault(value: object, levels: number): 'depth' | 'number' | undefined {
+function findFault(value: object, levels: number, isExact: IsExact): 'depth' | 'number' | undefined {
   if (levels === 0) return 'depth';
   const members = value as Fields;
   for (const name in members) {
     const member = members[name];
     if (typeof member === 'object') {
-      const fault = member === null ? undefined : findFault(member, levels - 1);
+      const fault = member === null ? undefined : findFault(member, levels - 1, isExact);
       if (fault !== undefined) return fault;
-    } else if (typeof member === 'number' && isInexact(member)) return 'number';
+    } else if (typeof member === 'number' && !isSafe(member) && !isExact(member)) return 'number';
   }
   return undefined;
 }
 
-/**
- * What was sent may have been another number: from 2^53 on a double holds only some integers, and none from 1.8e308 on (JSON has no word for
- * infinity: null, which clears a field, would go to the provider).
- */
-const isInexact = (value: number): boolean => !(value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER);
+const isSafe = (value: number): boolean => value <= Number.MAX_SAFE_INTEGER && value >= -Number.MAX_SAFE_INTEGER;
 
-const inexactMessage = `expected a number from -${Number.MAX_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}: send it as text`;
+const inexactMessage = 'a double cannot hold this number: send it as text';
 const maxInexactTold = 20;
 const maxPathLength = 200;
 
 /** Paths of the numbers that are not exact. */
-function findInexact(value: object, path: string, levels: number): string[] {
+function findInexact(value: object, path: string, levels: number, isExact: IsExact): string[] {
   if (levels === 0) return [];
   return Object.entries(value).flatMap(([name, member]) => {
     const memberPath = `${path}.${name}`.slice(0, maxPathLength);
-    if (typeof member === 'number') return isInexact(member) ? [memberPath] : [];
-    return typeof member === 'object' && member !== null ? findInexact(member, memberPath, levels - 1) : [];
+    if (typeof member === 'number') return isSafe(member) || isExact(member) ? [] : [memberPath];
+    return typeof member === 'object' && member !== null ? findInexact(member, memberPath, levels - 1, isExact) : [];
   });
 }
 
@@ -248,7 +252,7 @@ export const operationSchema = {
     data: {
       type: 'object' as const,
       additionalProperties: true,
-      description: `Field values; null clears a field. Numbers beyond ±${Number.MAX_SAFE_INTEGER} are refused: send them as text. At most ${maxDataBytes} bytes as JSON. Required for create, update and upsert; refused for delete and read.`,
+      description: `Field values; null clears a field. A number that a double cannot hold (an integer beyond ±${Number.MAX_SAFE_INTEGER}, mostly) is refused: send it as text. At most ${maxDataBytes} bytes as JSON. Required for create, update and upsert; refused for delete and read.`,
     },
     timestamp: {
       description: 'When the change was made at its source; decides conflicts. Default: the time of acceptance.',

@@ -196,7 +196,8 @@ function addTrial(add: AddRoute, deps: RouteDeps): void {
 }
 
 function inputRules({ nowMs, maxFutureSkewMs, makeRecordId }: RouteDeps, caller: Caller): InputRules {
-  return { nowMs: nowMs(), maxFutureSkewMs, makeRecordId, boundTenant: caller.tenant };
+  // Nothing of it is sent: which numbers a double holds is asked where operations are submitted.
+  return { nowMs: nowMs(), maxFutureSkewMs, makeRecordId, boundTenant: caller.tenant, isExact: Number.isFinite };
 }
 
 /** The stored routes, with one that is not stored in place of the one of its name. */
