@@ -14,12 +14,17 @@ export function createIsExact(body: Buffer): IsExact {
   };
 }
 
-/** Those that became another integer, as what they became; digits within texts do no harm. */
+/** Texts, which are passed over, and numbers. */
+const tokens = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
+const integer = /^(-?\d{16,})(?:\.0+)?(?:[eE][+-]?0+)?$/;
+
+/** Integers that became others, as what they became. */
 function changedIntegers(text: string): Set<number> {
   const changed = new Set<number>();
-  for (const [digits] of text.matchAll(/(?<![\d.])-?\d{16,}(?![\d.eE])/g)) {
+  for (const [token] of text.matchAll(tokens)) {
+    const digits = token.length < 16 ? undefined : integer.exec(token)?.[1];
     const value = Number(digits);
-    if (Number.isFinite(value) && BigInt(digits) !== BigInt(value)) changed.add(value);
+    if (digits !== undefined && Number.isFinite(value) && BigInt(digits) !== BigInt(value)) changed.add(value);
   }
   return changed;
 }

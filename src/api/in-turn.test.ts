@@ -88,16 +88,29 @@ test('a failure is its own, and frees its place', async () => {
   expect(begun).toEqual(['a', 'b']);
 });
 
-test('who has waited for too long is refused, without being worked on', async () => {
+test('who waits behind what hangs and fails is refused, without being worked on', async () => {
   const { come, end, begun, pass } = start();
-  const a = come('a', 100);
+  const a = expect(come('a', 100)).rejects.toThrow('time is over');
   const late = ['b', 'c'].map((name) => expect(come(name, 100)).rejects.toMatchObject({ problem: { code: 'unavailable', status: 503 } }));
   await turns();
   pass(2_001);
   const fresh = come('d', 100);
-  await end('a');
+  await end('a', new Error('time is over'));
   await Promise.all([a, ...late]);
   expect(begun).toEqual(['a', 'd']);
   await end('d');
   expect(await fresh).toBe('d');
+});
+
+test('however long the line, nobody is refused while work gets done', async () => {
+  const { come, end, begun, pass } = start();
+  const names = ['a', 'b', 'c', 'd'];
+  const all = names.map((name) => come(name, 100));
+  await turns();
+  for (const name of names) {
+    pass(1_500);
+    await end(name);
+  }
+  expect(await Promise.all(all)).toEqual(names);
+  expect(begun).toEqual(names);
 });

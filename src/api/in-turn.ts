@@ -9,7 +9,7 @@ export type InTurn = <T>(bytes: number, work: () => Promise<T>) => Promise<T>;
 export interface InTurnDeps {
   /** Of bodies that are worked on at once; but always one. */
   readonly maxBytes: number;
-  /** Whose turn comes later than this, because those before it hang, is refused. */
+  /** Who has waited for longer while no work has succeeded is refused: those before it hang or fail, and it would, too. */
   readonly maxWaitMs: number;
   /** Monotonic, ms. */
   readonly now: () => number;
@@ -19,6 +19,7 @@ export function createInTurn({ maxBytes, maxWaitMs, now }: InTurnDeps): InTurn {
   const waiting: { readonly bytes: number; readonly begin: () => void }[] = [];
   let underWay = 0;
   let hasBegun = false;
+  let succeededAt = Number.NEGATIVE_INFINITY;
   /** One in a turn of the event loop: what the one before has made of its body is on its way to Redis meanwhile. */
   const beginNext = () => {
     const [next] = waiting;
@@ -39,8 +40,11 @@ export function createInTurn({ maxBytes, maxWaitMs, now }: InTurnDeps): InTurn {
       beginNext();
     });
     try {
-      if (now() - cameAt > maxWaitMs) throw new ProblemError('unavailable', { detail: 'too many large bodies at once' });
-      return await work();
+      if (now() - Math.max(cameAt, succeededAt) > maxWaitMs)
+        throw new ProblemError('unavailable', { detail: 'too many large bodies at once' });
+      const done = await work();
+      succeededAt = now();
+      return done;
     } finally {
       underWay -= bytes;
       beginNext();

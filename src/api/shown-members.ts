@@ -31,6 +31,8 @@ const whyNot: Readonly<Record<string, string>> = {
   provider: 'is not the provider in the address',
   tenant: 'is not the tenant in the address',
 };
+/** Of what is not stored: a configuration that was read can be put back once it is gone, or to another deployment. */
+const forgotten = new Set(['version', 'created_at', 'updated_at']);
 const setByServer = 'is set by the server: leave it out, or send it as it is stored';
 
 /** What is stored, as answers show it, and its version; of what is not stored yet, what can be told of it. */
@@ -50,7 +52,8 @@ export async function checkShownMembers(
   const differ = Object.keys(address).filter((name) => Object.hasOwn(body, name) && body[name] !== address[name]);
   const given = names.filter((name) => Object.hasOwn(body, name));
   const shown: Shown = given.length === 0 ? { members: {} } : await readShown();
-  differ.push(...given.filter((name) => body[name] !== shown.members[name]));
+  const isStored = shown.version !== undefined;
+  differ.push(...given.filter((name) => body[name] !== shown.members[name] && (isStored || !forgotten.has(name))));
   if (differ.length > 0) throw invalid(differ.map((name) => ({ path: name, message: whyNot[name] ?? setByServer })));
   return shown.version;
 }

@@ -4,7 +4,8 @@ import type { RecordState } from '../../src/shared/domain/record-state.ts';
 import { type Held, Lane } from '../../src/worker/engine/lane.ts';
 import { QueueState, ShardState } from '../../src/worker/engine/shard-state.ts';
 
-export const aShard = ({ shard = 0, epoch = 1, leaseEndsAt = Number.POSITIVE_INFINITY } = {}) => new ShardState(shard, epoch, leaseEndsAt);
+export const aShard = ({ shard = 0, epoch = 1, leaseEndsAt = Number.POSITIVE_INFINITY } = {}) =>
+  new ShardState(shard, epoch, { leaseEndsAt, hasOwnerDied: false });
 
 export function aQueue(name = 'crm', shard = aShard()): QueueState {
   const queue = new QueueState(shard, name);

@@ -33,5 +33,8 @@ describe('maskRedisAddress', () => {
   it('leaves nothing of user and password, for any node', () => {
     expect(maskRedisAddress('redis://me:p@ss@one:1,rediss://:word@two:2/3')).toBe('redis://***@one:1,rediss://***@two:2/3');
     expect(maskRedisAddress('redis://one:1')).toBe('redis://one:1');
+    expect(maskRedisAddress('app:hunter22@a:1, app:hunter22@b:2')).toBe('***@a:1, ***@b:2');
+    expect(maskRedisAddress('redis://u:p@a:1,rediss+cluster://u:p/q@b:2')).toBe('redis://***@a:1,rediss+cluster://***@b:2');
+    expect(maskRedisAddress('redis://h:1?password=secret')).toBe('redis://h:1?***');
   });
 });

@@ -28,7 +28,8 @@ function readNode(part: string, isInList: boolean): string | undefined {
   return URL.canParse(node) && new URL(node).hostname !== '' && /^\/?[0-9]*$/.test(new URL(node).pathname) ? node : undefined;
 }
 
-/** The address without user and password, which may hold an @ themselves. */
+/** The address without users, passwords (which may hold an @ themselves) and what follows a question mark, node by node. */
 export function maskRedisAddress(text: string): string {
-  return text.replace(/\/\/[^/,]*@/g, '//***@');
+  const maskNode = (node: string) => node.replace(/^(\s*(?:[a-z+]*:\/\/)?).*@/i, '$1***@').replace(/\?.*$/s, '?***');
+  return text.split(',').map(maskNode).join(',');
 }

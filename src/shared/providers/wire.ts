@@ -154,7 +154,7 @@ export const providerWire = z.strictObject({
 });
 export type ProviderWire = z.infer<typeof providerWire>;
 
-/** What an answer shows besides; accepted and ignored when it is sent back. */
+/** What an answer shows besides; accepted when it is sent back as it is stored. */
 export const readOnlyFields: readonly string[] = ['paused', 'version', 'created_at', 'updated_at'];
 
 /** What a tenant may have of its own at a provider; nothing is filled in, for what is left out is the provider's. */

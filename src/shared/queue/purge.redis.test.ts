@@ -59,6 +59,20 @@ test('what a worker held may have been called, and its letters say so; what nobo
   expect(recordsInDoubt.toSorted()).toEqual(Array.from({ length: 300 }, (_, i) => `r${i}`).toSorted());
 });
 
+test('attempts made, and what went wrong last, are not forgotten', async () => {
+  const q = await bench();
+  const [place] = await q.placeMany(1);
+  const owner = await q.own('w');
+  const [entry] = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 10 }]))[0]);
+  if (!place || !entry) throw new Error('not read');
+  const trial = { attempts: 4, dueAtMs: 1, error: { code: 'busy', message: 'come later', retryable: true }, startedIn: 0, sealedTo: 0 };
+  await q.settler('w')([settlementOf(owner, { retries: [{ entry, trial }] })]);
+  await q.purge.deadLetterAll('crm', removed);
+  const told = { code: 'provider_removed', message: 'the provider was removed; its last attempt: come later' };
+  expect(await q.status.read(place)).toMatchObject({ status: 'dead_lettered', attempts: 4, error: told });
+  expect(await q.deadLetters.get(place)).toMatchObject({ attempts: 4, error: told });
+});
+
 test('a letter given up in doubt and put back is still in doubt when its provider goes', async () => {
   const q = await bench();
   const owner = await q.own('w');

@@ -16,6 +16,7 @@ import forgetSource from './forget.lua';
 import { createLeases } from './leases.ts';
 import pageSource from './purge-page.lua';
 import { createSettle, type FinalSettlement } from './settle.ts';
+import { parseTrial, type Trial } from './trial.ts';
 
 const pageScript = defineScript('purge-page', pageSource);
 const forgetScript = defineScript('forget', forgetSource);
@@ -57,7 +58,8 @@ export function createPurge(deps: PurgeDeps): Purge {
     for (let i = 2; i < reply.length; i += 5) rows.push(reply.slice(i, i + 5) as Row);
     if (rows.length === 0) return 'empty';
     const { settledBefore, open } = await splitFinal(shard, queue, rows, reply[1]);
-    const finals = open.map((row) => giveUp(shard, queue, row, error, Math.round(deps.now())));
+    const trials = await readTrials(shard, queue, open);
+    const finals = open.map((row, i) => giveUp({ shard, queue, row, trial: trials[i] }, error, Math.round(deps.now())));
     const settle = createSettle({ redis, keys, workerId: as.owner, statusTtlMs });
     const [answer] = await settle([{ shard, queue, epoch: as.epoch, keep: 0, finals, retries: [], settledBefore }]);
     return answer === 'ok' ? finals.length : 'again';
@@ -70,6 +72,12 @@ export function createPurge(deps: PurgeDeps): Purge {
     const final = doubtful.length === 0 ? new Set<number>() : await reader.findFinal(shard, queue, doubtful);
     const isFinal = ([id]: Row) => final.has(parseEntryId(id).rank);
     return { settledBefore: rows.filter(isFinal).map(([id]) => parseEntryId(id)), open: rows.filter((row) => !isFinal(row)) };
+  };
+
+  const readTrials = async (shard: number, queue: string, rows: readonly Row[]): Promise<(Trial | undefined)[]> => {
+    if (rows.length === 0) return [];
+    const packed = await redis.hmget(keys.tries(shard, queue), ...rows.map(([id]) => id));
+    return packed.map((text) => (text === null ? undefined : parseTrial(text)));
   };
 
   const purgeShard = async (shard: number, provider: string, error: ProviderError) => {
@@ -124,9 +132,18 @@ export function createPurge(deps: PurgeDeps): Purge {
 type Page = [status: string, checkUpTo: string, ...rows: (string | number)[]];
 type Row = [id: string, header: string, data: string, digest: string, wasRead: 0 | 1];
 
+interface GivenUp {
+  readonly shard: number;
+  readonly queue: string;
+  readonly row: Row;
+  readonly trial: Trial | undefined;
+}
+
 /** What a worker has read it may have called; whatever became of that, nobody waits for it. */
-function giveUp(shard: number, queue: string, row: Row, error: ProviderError, nowMs: number): FinalSettlement {
+function giveUp({ shard, queue, row, trial }: GivenUp, reason: ProviderError, nowMs: number): FinalSettlement {
   const [id, header, data, digest, wasRead] = row;
+  const attempts = trial?.attempts ?? 0;
+  const error = trial?.error ? { ...reason, message: `${reason.message}; its last attempt: ${trial.error.message}` } : reason;
   const entry = parseEntryId(id);
   const { kind, entity, recordId } = parseOperation({ shard, queue, ...entry }, header, data);
   return {
@@ -139,14 +156,14 @@ function giveUp(shard: number, queue: string, row: Row, error: ProviderError, no
       recordId,
       acceptedAtMs: entry.ms,
       completedAtMs: nowMs,
-      attempts: 0,
+      attempts,
       error: { code: error.code, message: error.message, retryable: isRetryable(error) },
     },
     deadLetter: {
       header: wasRead === 1 ? withDoubt(header, true) : header,
       data,
       digest,
-      attempts: 0,
+      attempts,
       errorJson: JSON.stringify(error),
     },
   };

@@ -72,6 +72,46 @@ function start(part: { pending?: readonly TakenEntry[]; deps?: Partial<EngineDep
 
 const due = (dueAtMs: number) => ({ attempts: 1, dueAtMs, error: undefined, startedIn: 0, sealedTo: 0 });
 
+test.each([true, false])(
+  'what a dead owner left of a provider that was not known yet is taken over when it comes, a bell before that or not: %s',
+  async (hasRung) => {
+    const takeOvers: [string, boolean][] = [];
+    const pending = entry(1, { deliveries: 2 });
+    const calls: [string, boolean][] = [];
+    const { engine, configs } = start({
+      config: undefined,
+      deps: {
+        reader: {
+          slotOf: () => 0,
+          claim: async (requests) => requests.map(() => ({ status: 'read', isDrained: true, checkUpTo: 0, entries: [] })),
+          async takeOver(_owner, queue, { hasOwnerDied }) {
+            takeOvers.push([queue, hasOwnerDied]);
+            return { status: 'taken', last: undefined, checkUpTo: 0, entries: [pending] };
+          },
+          mark: async () => true,
+          sweep: async () => true,
+          queuesOf: () => new Promise((resolve) => setTimeout(() => resolve(['crm']), 2)),
+          findFinal: async () => new Set(),
+        },
+        createAdapter: () =>
+          playedAdapter((batch) => {
+            for (const { recordId, isInDoubt } of batch) calls.push([recordId, isInDoubt]);
+            return batch.map(() => ({ status: 'accepted' }));
+          }),
+      },
+    });
+    await engine.openShard(0, { epoch: 2, endsAt: Date.now() + 60_000, hasOwnerDied: true }, ['crm']);
+    expect(takeOvers).toEqual([]);
+    configs.set('crm', providerConfig());
+    engine.providerChanged('crm');
+    if (hasRung) engine.ring(0, 'crm');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(takeOvers).toEqual([['crm', true]]);
+    expect(calls).toEqual([['r1', true]]);
+    await engine.close();
+  },
+);
+
 test('a shard that is let go of leaves no timer and no memory behind, whatever its lanes waited for', async () => {
   const { engine, openShard } = start({
     pending: [entry(1, { trial: due(Date.now() + 3_600_000) }), entry(2, { trial: due(Date.now() + 60_000) })],

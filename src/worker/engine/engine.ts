@@ -74,10 +74,11 @@ export class Engine {
     queues: readonly string[],
   ): Promise<void> {
     this.dropShard(shard);
-    const state = new ShardState(shard, lease.epoch, lease.endsAt);
+    const state = new ShardState(shard, lease.epoch, { leaseEndsAt: lease.endsAt, hasOwnerDied: lease.hasOwnerDied });
     this.#shards.set(shard, state);
-    const known = queues.filter((name) => this.#hasProvider(name));
-    await Promise.all(known.map((name) => this.#intake.openQueue(this.#intake.addQueue(state, name), lease.hasOwnerDied)));
+    for (const name of queues) if (!this.#hasProvider(name)) state.unopened.add(name);
+    const known = queues.filter((name) => !state.unopened.has(name));
+    await Promise.all(known.map((name) => this.#intake.open(state, name)));
   }
 
   /** False when the shard is not here: its lease alone is of no use. */
@@ -97,6 +98,8 @@ export class Engine {
     if ((!queue || queue.isDropped) && !this.#hasProvider(name)) return;
     // Its provider was deleted and is back: what it left ends first.
     if (queue?.isDropped) return void this.#intake.openUnknownQueues(state, queue.provider);
+    // Its provider has come, and its list of queues is just being read.
+    if (!queue && state.unopened.has(name)) return void this.#intake.open(state, name);
     if (!queue) {
       queue = this.#intake.addQueue(state, name);
       queue.isTakingOver = false;

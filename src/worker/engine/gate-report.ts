@@ -74,7 +74,7 @@ export class GateReport {
 
   /** The end of a call; of several requests, by the permit of the last. */
   add(permit: GrantedPermit, hasFailed: boolean): void {
-    if (permit.epoch < this.#epoch) return;
+    if (permit.epoch !== this.#epoch) return;
     permit.isProbe = false;
     if (hasFailed) this.#failed++;
     else this.#succeeded++;
@@ -92,9 +92,9 @@ export class GateReport {
     if (this.#pause?.reason !== throttledReason) this.#pause = undefined;
   }
 
-  /** What was to be told of permits of an older epoch counts for nothing. */
+  /** What was to be told of permits of another epoch counts for nothing. It begins again where the gate has forgotten an account that nobody used. */
   learnEpoch(epoch: number): void {
-    if (epoch <= this.#epoch) return;
+    if (epoch === this.#epoch) return;
     this.#epoch = epoch;
     this.#succeeded = 0;
     this.#failed = 0;

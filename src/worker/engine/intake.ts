@@ -50,13 +50,19 @@ export class Intake {
         const known = state.queues.get(name);
         if (known && !known.isDropped) continue;
         if (known && this.#isBusy(known)) isBusy = true;
-        else void this.openQueue(this.addQueue(state, name), false);
+        else void this.openQueue(this.addQueue(state, name), state.unopened.delete(name) && state.hasOwnerDied);
       }
     } catch (error) {
       this.#deps.telemetry.fault('redis', error, { provider });
       isBusy = true;
     }
     if (isBusy && state.isOpen) this.#deps.after(retryMs, () => void this.openUnknownQueues(state, provider));
+  }
+
+  /** Takes over what the shard's former owner left in a queue. */
+  async open(state: ShardState, name: string): Promise<void> {
+    state.unopened.delete(name);
+    await this.openQueue(this.addQueue(state, name), state.hasOwnerDied);
   }
 
   addQueue(state: ShardState, name: string): QueueState {

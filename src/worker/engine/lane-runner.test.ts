@@ -135,6 +135,19 @@ describe('going on', () => {
   });
 });
 
+test('a lane that runs empty while entries are being read takes those that come for its record', () => {
+  const { runner } = start({ config: providerConfig() });
+  const lane = aLane([anOperation(1, { timestampMs: 1_000 })], { applied: appliedAt(5_000, 0) });
+  Object.assign(lane, { state: 'ready' });
+  lane.queue.isClaiming = true;
+  runner.goOn(lane);
+  expect([lane.waiting, lane.state]).toEqual([[], 'idle']);
+  expect(lane.queue.lanes.get(lane.digest)).toBe(lane);
+  lane.queue.isClaiming = false;
+  lane.queue.doneReading();
+  expect(lane.queue.lanes.size).toBe(0);
+});
+
 describe('faults of our own', () => {
   test('data that cannot be judged does not throw: tried five times, its operation is put aside, without an attempt', () => {
     const { runner, written, telemetry } = start({ config: providerConfig({ conflict: 'field' }) });

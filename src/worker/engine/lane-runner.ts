@@ -70,7 +70,10 @@ export class LaneRunner {
       return this.fault(lane, error);
     }
     const head = lane.waiting[0];
-    if (!head) return queue.letGo(lane);
+    if (!head) {
+      lane.state = 'idle';
+      return queue.letGo(lane);
+    }
     const waitMs = this.#takeWait(head);
     if (waitMs > 0) return this.backOff(lane, waitMs);
     if (config && head.attempts >= config.retry.maxAttempts) return this.#endHead(lane, exhausted(head));

@@ -4,7 +4,7 @@ import { Lane } from './lane.ts';
 import { LaneTable } from './lane-table.ts';
 import { QueueState, ShardState } from './shard-state.ts';
 
-const queue = new QueueState(new ShardState(0, 1, 1_000), 'crm');
+const queue = new QueueState(new ShardState(0, 1, { leaseEndsAt: 1_000, hasOwnerDied: false }), 'crm');
 
 it('holds what a Map would, whatever comes and goes', () => {
   const step = fc.record({ kind: fc.constantFrom('add', 'delete', 'clear'), digest: fc.integer({ min: 0, max: 60 }).map(String) });

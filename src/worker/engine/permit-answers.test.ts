@@ -237,6 +237,19 @@ describe('what is told', () => {
     expect(gate.requests[1]).toMatchObject({ returned: 1, probeEnded: true });
   });
 
+  test('an epoch that begins again, as the gate forgets an account that nobody used, is the one that counts', async () => {
+    const { gate, stock, taken, work } = playStock({ ready: 0, gate: { epoch: 7 } });
+    await work(1);
+    stock.report((taken[0] as { permit: Permit }).permit, true);
+    gate.epoch = 0;
+    await pass(holdTtlMs);
+    await work(1);
+    const { permit } = taken.at(-1) as { permit: Permit };
+    stock.report(permit, true);
+    await pass(holdTtlMs);
+    expect(gate.requests.filter(({ failed }) => failed > 0).map(({ epoch }) => epoch)).toEqual([7, 0]);
+  });
+
   test('without limits nobody waits for what is told: a slow provider costs about one question a second', async () => {
     const { gate, work } = playStock({ callMs: 250, gate: { slots: 2 } });
     await work(100);

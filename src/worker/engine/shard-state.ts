@@ -13,13 +13,18 @@ export class ShardState {
   /** Another owns it, or will: whatever comes back for it is ignored. */
   isGone = false;
   readonly queues = new Map<string, QueueState>();
+  /** Queues whose provider was not known when the shard was taken: what their former owner left is still to be taken over. */
+  readonly unopened = new Set<string>();
+  /** That owner has died. */
+  readonly hasOwnerDied: boolean;
   /** Groups that a call is under way for. */
   partsInFlight = 0;
 
-  constructor(shard: number, epoch: number, leaseEndsAt: number) {
+  constructor(shard: number, epoch: number, { leaseEndsAt, hasOwnerDied }: { leaseEndsAt: number; hasOwnerDied: boolean }) {
     this.shard = shard;
     this.epoch = epoch;
     this.leaseEndsAt = leaseEndsAt;
+    this.hasOwnerDied = hasOwnerDied;
   }
 
   /** Calls may start. */

@@ -4,7 +4,7 @@ import { maskedSecret } from '../../shared/providers/wire.ts';
 export interface Mask {
   /** `isWhole` false: the text was cut, and what may be the beginning of a secret at its end goes too. */
   apply(text: string, isWhole: boolean): string;
-  /** A secret is in it, of which no text holds so much by chance. */
+  /** It is a secret, or one is in it of which no text holds so much by chance. */
   isTold(text: string): boolean;
 }
 
@@ -12,6 +12,8 @@ export interface Mask {
 const minSecretLength = 2;
 /** Ids are made up of such characters as secrets are: half of them may hold a secret of two. */
 const minToldLength = 16;
+/** An id that is nothing but a secret is an echo, unless that is as short as a number of a record may be. */
+const minEchoLength = 6;
 
 export function createMask(secrets: readonly string[]): Mask {
   const spellings = [...new Set(secrets.filter(({ length }) => length >= minSecretLength).flatMap(spellingsOf))];
@@ -19,8 +21,9 @@ export function createMask(secrets: readonly string[]): Mask {
   spellings.sort((a, b) => b.length - a.length);
   const tail = Math.max(0, (spellings[0]?.length ?? 0) - 1);
   const telling = spellings.filter(({ length }) => length >= minToldLength);
+  const echoes = new Set(spellings.filter(({ length }) => length >= minEchoLength));
   return {
-    isTold: (text) => telling.some((spelling) => text.includes(spelling)),
+    isTold: (text) => telling.some((spelling) => text.includes(spelling)) || echoes.has(text.replace(/^(?:bearer|basic) /i, '')),
     apply(text, isWhole) {
       let masked = text;
       for (const spelling of spellings) if (masked.includes(spelling)) masked = masked.replaceAll(spelling, maskedSecret);

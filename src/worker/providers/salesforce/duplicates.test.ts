@@ -9,7 +9,7 @@ describe('a create in doubt', () => {
 
   it('is linked to what it made', async () => {
     const { outcome, requests } = await carryOutOne(openSalesforce(), inDoubt, [found(id), answered(204)]);
-    const soql = "SELECT Id FROM Contact WHERE Email = 'ada@example.com' AND CreatedDate >= 2026-05-01T11:54:00Z LIMIT 2";
+    const soql = "SELECT Id FROM Contact WHERE Email = 'ada@example.com' AND CreatedDate >= 2026-05-01T11:49:00Z LIMIT 2";
     expect(requests[0]?.[1]).toBe(`/query?q=${encodeURIComponent(soql)}`);
     expect(requests[1]).toEqual(['PATCH', `/sobjects/Contact/${id}`, fields]);
     expect(outcome).toEqual({ status: 'accepted', providerStatus: 204, providerRecordId: id });
@@ -49,12 +49,12 @@ describe('a create in doubt', () => {
   });
 
   it('leaves alone what was there before its change was made, unless that is to be linked', async () => {
-    const reported = await carryOutOne(openSalesforce(), inDoubt, [found(), value, madeAt('11:53:59')]);
+    const reported = await carryOutOne(openSalesforce(), inDoubt, [found(), value, madeAt('11:48:59')]);
     expect(reported.outcome).toMatchObject({ error: { code: 'duplicate_record', message: expect.stringContaining(id) } });
     const linked = await carryOutOne(openSalesforce({ on_duplicate: 'link' }), inDoubt, [
       found(),
       value,
-      madeAt('11:53:59'),
+      madeAt('11:48:59'),
       answered(204),
     ]);
     expect(linked.outcome).toMatchObject({ providerRecordId: id });
