@@ -120,6 +120,29 @@ test('one queue that cannot be written holds up no other', async () => {
   expect(written.filter((settlements) => settlements.some(({ queue }) => queue === 'a'))).toHaveLength(2);
 });
 
+test('nor does it slow them down, for as long as it cannot be written', async () => {
+  const fails: Settle = async (settlements) => {
+    if (settlements.some(({ queue }) => queue === 'bad')) throw new Error('cannot be written');
+    return settlements.map(() => 'ok');
+  };
+  const { settler, written } = startSettler(fails);
+  const [bad, good] = [aQueue('bad'), aQueue('good')];
+  settler.add(bad, { finals: [final(1)] });
+  await vi.advanceTimersByTimeAsync(5);
+  const goneOn: number[] = [];
+  for (let rank = 1; rank <= 50; rank++) {
+    settler.add(good, { finals: [final(rank)], whenWritten: () => void goneOn.push(rank) });
+    await vi.advanceTimersByTimeAsync(3);
+  }
+  expect(goneOn).toHaveLength(50);
+  settler.add(bad, { finals: [final(2)] });
+  await vi.advanceTimersByTimeAsync(200);
+  expect(written.filter((batch) => batch.length > 1)).toEqual([]);
+  expect(ranks(written.at(-1))).toEqual([['bad', [1, 2]]]);
+  expect(settler.isBusyWithQueue(bad)).toBe(true);
+  settler.close();
+});
+
 test('a fault in what follows a writing does not write it again, nor tell the others twice', async () => {
   const { settler, written, events } = startSettler();
   const goneOn: number[] = [];

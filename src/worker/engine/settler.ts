@@ -46,13 +46,14 @@ export class Settler {
   readonly #deps: SettlerDeps;
   /** By slot: a node of a cluster that hangs holds up no other's. */
   readonly #writers = new Map<number, Writer>();
+  #isClosed = false;
 
   constructor(deps: SettlerDeps) {
     this.#deps = deps;
   }
 
   add(queue: QueueState, item: SettlerItem): void {
-    if (!queue.shard.isGone) this.#writerOf(queue.shard).add(queue, item);
+    if (!queue.shard.isGone && !this.#isClosed) this.#writerOf(queue.shard).add(queue, item);
   }
 
   /** Whether anything of the shard is not written yet. */
@@ -70,6 +71,7 @@ export class Settler {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const writer of this.#writers.values()) writer.close();
   }
 
@@ -89,11 +91,14 @@ class Writer {
   readonly #deps: SettlerDeps;
   #pending = new Map<QueueState, Pending>();
   #writing: Pending[] = [];
+  /** Queues that could not be written: each goes by itself, after a while, so that one that never can be holds up no other. */
+  #failed = new Map<QueueState, Pending>();
+  #retrying = new Map<QueueState, Pending>();
   #timer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #gathered = 0;
   #isWriting = false;
-  #hasFailed = false;
   #isClosed = false;
 
   constructor(deps: SettlerDeps) {
@@ -101,16 +106,17 @@ class Writer {
   }
 
   add(queue: QueueState, item: SettlerItem): void {
-    const pending = this.#pending.get(queue);
-    if (pending) pending.items.push(item);
-    else this.#pending.set(queue, { queue, items: [item] });
+    // What came before it is to be written first.
+    if (this.#failed.has(queue) || this.#retrying.has(queue)) return append(this.#failed, queue, [item]);
+    append(this.#pending, queue, [item]);
     this.#gathered += sizeOf(item);
     if (this.#gathered >= gatherOperations) this.#scheduleAtOnce();
     else this.#schedule(gatherMs);
   }
 
   isBusyWith(isMeant: (queue: QueueState) => boolean): boolean {
-    for (const queue of this.#pending.keys()) if (isMeant(queue)) return true;
+    for (const waiting of [this.#pending, this.#failed, this.#retrying])
+      for (const queue of waiting.keys()) if (isMeant(queue)) return true;
     return this.#writing.some(({ queue }) => isMeant(queue));
   }
 
@@ -120,24 +126,43 @@ class Writer {
     this.#writing = [...this.#pending.values()].filter(({ queue }) => !queue.shard.isGone);
     this.#pending = new Map();
     this.#gathered = 0;
-    // After a failure each queue is written by itself, so that one that cannot be written holds up no other.
-    const batches = this.#hasFailed ? this.#writing.map((item) => [item]) : inBatches(this.#writing);
-    const failed = (await Promise.all(batches.map((batch) => this.#tryToWrite(batch)))).flat();
+    const failed = (await Promise.all(inBatches(this.#writing).map((batch) => this.#tryToWrite(batch)))).flat();
     this.#writing = [];
     this.#isWriting = false;
-    this.#hasFailed = failed.length > 0;
-    this.#putBack(failed);
-    if (this.#pending.size > 0) this.#schedule(this.#hasFailed ? retryAfterErrorMs : 0);
+    for (const item of failed) {
+      this.#failed.set(item.queue, item);
+      // It came meanwhile.
+      append(this.#failed, item.queue, this.#pending.get(item.queue)?.items ?? none);
+      this.#pending.delete(item.queue);
+    }
+    if (failed.length > 0) this.#scheduleRetry();
+    if (this.#pending.size > 0) this.#schedule(0);
+  }
+
+  async #retry(): Promise<void> {
+    this.#retrying = this.#failed;
+    this.#failed = new Map();
+    const alone = [...this.#retrying.values()].filter(({ queue }) => !queue.shard.isGone);
+    const failed = (await Promise.all(alone.map((item) => this.#tryToWrite([item])))).flat();
+    this.#retrying = new Map();
+    const came = this.#failed;
+    this.#failed = new Map(failed.map((item) => [item.queue, item]));
+    for (const { queue, items } of came.values()) {
+      if (this.#failed.has(queue)) append(this.#failed, queue, items);
+      else for (const item of items) this.add(queue, item);
+    }
+    if (this.#failed.size > 0) this.#scheduleRetry();
   }
 
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#retryTimer);
     clearImmediate(this.#immediate);
   }
 
   #scheduleAtOnce(): void {
-    if (this.#immediate || this.#isWriting || this.#hasFailed || this.#isClosed) return;
+    if (this.#immediate || this.#isWriting || this.#isClosed) return;
     this.#immediate = setImmediate(() => {
       this.#immediate = undefined;
       void this.tick();
@@ -150,6 +175,14 @@ class Writer {
       this.#timer = undefined;
       void this.tick();
     }, afterMs);
+  }
+
+  #scheduleRetry(): void {
+    if (this.#retryTimer || this.#isClosed) return;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined;
+      void this.#retry();
+    }, retryAfterErrorMs);
   }
 
   /** Returns what could not be written. */
@@ -200,14 +233,12 @@ class Writer {
       this.#deps.onBug(error);
     }
   }
+}
 
-  /** What could not be written goes before what came meanwhile. */
-  #putBack(failed: readonly Pending[]): void {
-    for (const item of failed) {
-      item.items.push(...(this.#pending.get(item.queue)?.items ?? none));
-      this.#pending.set(item.queue, item);
-    }
-  }
+function append(to: Map<QueueState, Pending>, queue: QueueState, items: readonly SettlerItem[]): void {
+  const pending = to.get(queue);
+  if (pending) pending.items.push(...items);
+  else to.set(queue, { queue, items: [...items] });
 }
 
 const sizeOf = ({ finals = none, retries = none, settledBefore = none }: SettlerItem): number =>
