@@ -1,6 +1,6 @@
 /** Redis that answers late, not at all, or not for a while: nothing is lost, repeated or charged for it. A real Redis, a played provider. */
 import { expect, test } from 'vitest';
-import { allAre, allDone, create, pending, update, viewOf } from '../../../test/support/bench-facts.ts';
+import { allAre, create, pending, update, viewOf } from '../../../test/support/bench-facts.ts';
 import { type Bench, crash, failed, type WorkerOptions } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
@@ -63,82 +63,6 @@ test('a lost answer of a claim: its entries come before those that were appended
   await allAre(bench, 'succeeded', [first]);
   await allAre(bench, 'succeeded', [(await more) as string]);
   expect(provider.operations.map(({ kind }) => kind)).toEqual(['create', 'update']);
-});
-
-test('what was read before a newer change of its record ended is overtaken by it, however late the answer comes', async () => {
-  const provider = createPlayedProvider({ holds: () => true });
-  let holdAnswer = false;
-  let release = () => {};
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  let isHeld = false;
-  await open(provider, {
-    wrap: {
-      reader: (reader) => ({
-        ...reader,
-        async claim(requests) {
-          const answer = await reader.claim(requests);
-          isHeld = holdAnswer && hasEntries(answer);
-          if (isHeld) await released;
-          return answer;
-        },
-      }),
-    },
-  });
-  const now = Date.now();
-  const newer = await update(bench, 'r', { n: 2 }, { timestampMs: now });
-  await provider.calls(1);
-  holdAnswer = true;
-  const older = await update(bench, 'r', { n: 1 }, { timestampMs: now - 1_000 });
-  await eventually(() => isHeld);
-  provider.seen[0]?.end();
-  await allAre(bench, 'succeeded', [newer]);
-  provider.holds = () => false;
-  release();
-  await allAre(bench, 'stale', [older]);
-  expect(provider.seen).toHaveLength(1);
-});
-
-test('what was taken over before its call ended is not called again, however late the answer comes', async () => {
-  const provider = createPlayedProvider({ holds: () => true });
-  let claims = 0;
-  let release = () => {};
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  let isHeld = false;
-  const worker = await open(provider, {
-    wrap: {
-      reader: (reader) => ({
-        ...reader,
-        async claim(requests) {
-          const answer = await reader.claim(requests);
-          // The second one's is lost: what is pending is read again, with the call of the first under way.
-          return hasEntries(answer) && ++claims === 2 ? lost() : answer;
-        },
-        async takeOver(...args) {
-          const page = await reader.takeOver(...args);
-          if (claims === 2 && page.status === 'taken' && page.entries.length > 0) {
-            isHeld = true;
-            await released;
-          }
-          return page;
-        },
-      }),
-    },
-  });
-  const first = await update(bench, 'a');
-  await provider.calls(1);
-  const second = await update(bench, 'b');
-  await eventually(() => isHeld);
-  provider.seen[0]?.end();
-  await allAre(bench, 'succeeded', [first]);
-  await eventually(() => worker.engine.held.entries === 0);
-  provider.holds = () => false;
-  release();
-  await allAre(bench, 'succeeded', [second]);
-  expect(provider.operations.map(({ recordId }) => recordId)).toEqual(['a', 'b']);
 });
 
 test('a lost answer of a settling: it is written again, nothing is called again', async () => {
@@ -224,69 +148,6 @@ test('an outage charges nobody and loses nothing: what was in flight is written 
   expect(provider.operations.map(({ recordId }) => recordId).toSorted()).toEqual(['in flight 1', 'in flight 2', 'later']);
   const views = await Promise.all(ids.map((id) => viewOf(bench, id)));
   expect(views.map((view) => view?.attempts)).toEqual([1, 1, 1]);
-});
-
-test('a group that was lost is made anew: what was final is not called again, what was not is, in order', async () => {
-  const provider = createPlayedProvider();
-  const worker = await open(provider);
-  const before = [await update(bench, 'a', { n: 1 }), await update(bench, 'b', { n: 1 })];
-  await allAre(bench, 'succeeded', before);
-  worker.configure('crm', providerConfig({ isPaused: true, version: 2 }));
-  await bench.redis.xgroup('DESTROY', bench.keys.queue(0, 'crm'), 'workers');
-  const after = [await update(bench, 'a', { n: 2 }), await update(bench, 'a', { n: 3 })];
-  worker.configure('crm', providerConfig({ version: 3, coalesce: false }));
-  await allAre(bench, 'succeeded', after);
-  await allDone(bench);
-  expect(provider.operations.filter(({ recordId }) => recordId === 'a').map(({ dataJson }) => dataJson)).toEqual([
-    '{"n":1}',
-    '{"n":2}',
-    '{"n":3}',
-  ]);
-  expect(provider.operations.filter(({ recordId }) => recordId === 'b')).toHaveLength(1);
-});
-
-test('while what a lost group left is looked through, nothing newer overtakes it', async () => {
-  const provider = createPlayedProvider({ holds: () => true });
-  const worker = await open(provider, { config: providerConfig({ coalesce: false }) });
-  const inFlight = await create(bench, 'r', { n: 1 });
-  await provider.calls(1);
-  await bench.redis.xgroup('DESTROY', bench.keys.queue(0, 'crm'), 'workers');
-  await crash(worker);
-  let look = () => {};
-  const looking = new Promise<void>((resolve) => {
-    look = resolve;
-  });
-  const next = createPlayedProvider();
-  const successor = bench.startWorker({
-    answer: next.answer,
-    config: providerConfig({ coalesce: false }),
-    wrap: {
-      reader: (reader) => ({
-        ...reader,
-        async findFinal(...args) {
-          await looking;
-          return reader.findFinal(...args);
-        },
-      }),
-    },
-  });
-  await pending(bench, 1);
-  const newer = await update(bench, 'r', { n: 2 });
-  const other = await update(bench, 'other');
-  // The worker shares this connection: what it would ask for now is answered before these are.
-  for (let turn = 0; turn < 3; turn++) {
-    successor.engine.ring(0, 'crm');
-    await new Promise((resolve) => setImmediate(resolve));
-    await bench.redis.ping();
-  }
-  expect(next.seen).toHaveLength(0);
-  look();
-  await allAre(bench, 'succeeded', [inFlight, newer, other]);
-  // Nobody knows any more that the create was under way.
-  expect(next.operations.filter(({ recordId }) => recordId === 'r')).toMatchObject([
-    { kind: 'create', isInDoubt: true },
-    { kind: 'update' },
-  ]);
 });
 
 test('a bell that rings while a claim is under way is not lost', async () => {
