@@ -38,8 +38,8 @@ describe('a kind', () => {
   it.each([
     ['http', { batch: undefined, limits: [] }],
     ['salesforce', { batch: { maxRecords: 200, maxWaitMs: 20 }, limits: [] }],
-    ['hubspot', { batch: { maxRecords: 100, maxWaitMs: 20 }, limits: [{ requests: 100, perMs: 10_000, burst: 10 }] }],
-    ['outreach', { batch: undefined, limits: [{ requests: 10_000, perMs: 3_600_000, burst: 3 }] }],
+    ['hubspot', { batch: { maxRecords: 100, maxWaitMs: 20 }, limits: [{ requests: 100, perMs: 10_000, burst: 1 }] }],
+    ['outreach', { batch: undefined, limits: [{ requests: 10_000, perMs: 3_600_000, burst: 1 }] }],
   ])('has batches and limits of its own where nobody gives any: %s', (kind, expected) => {
     expect(valid(kind).config).toMatchObject(expected);
   });

@@ -63,18 +63,20 @@ describe('limits', () => {
     expect(valid({ ...minimal, rate_limit: 600, burst_limit: 25 }).config.limits).toEqual([{ requests: 600, perMs: 60_000, burst: 25 }]);
   });
 
-  it('have a default burst of one second’s worth, at least one', () => {
+  it('have a default burst of a tenth of a second’s worth, at least one', () => {
     const limits = [
       { requests: 100, per: '10s' },
       { requests: 250_000, per: '1d' },
       { requests: 3, per: '1m' },
       { requests: 5, per: '100ms' },
+      { requests: 200, per: '2s' },
     ];
     expect(valid({ ...minimal, limits }).config.limits).toEqual([
-      { requests: 100, perMs: 10_000, burst: 10 },
-      { requests: 250_000, perMs: 86_400_000, burst: 3 },
+      { requests: 100, perMs: 10_000, burst: 1 },
+      { requests: 250_000, perMs: 86_400_000, burst: 1 },
       { requests: 3, perMs: 60_000, burst: 1 },
       { requests: 5, perMs: 100, burst: 5 },
+      { requests: 200, perMs: 2_000, burst: 10 },
     ]);
   });
 

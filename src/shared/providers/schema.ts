@@ -165,8 +165,11 @@ function toLimits(wire: ProviderWire): RateLimit[] {
   return (wire.limits ?? []).map((limit) => toLimit(limit.requests, parsePeriodMs(limit.per), limit.burst));
 }
 
-/** By default one second's worth may start at one moment; more than the whole limit never can. */
-function toLimit(requests: number, perMs: number, burst = Math.max(1, Math.ceil((requests * 1_000) / perMs))): RateLimit {
+/** Small, because a burst over new connections arrives late, and comes back each time its window has passed (decision 0017). */
+const defaultBurstMs = 100;
+
+/** By default a tenth of a second's worth may start at one moment; more than the whole limit never can. */
+function toLimit(requests: number, perMs: number, burst = Math.max(1, Math.ceil((requests * defaultBurstMs) / perMs))): RateLimit {
   return { requests, perMs, burst: Math.min(burst, requests) };
 }
 

@@ -137,9 +137,9 @@ describe('put and patch', () => {
   it('patch with one form of limits takes the other back', async () => {
     await store.create({ ...crm, rate_limit: 60 });
     const full = written(await store.patch('crm', { limits: [{ requests: 5, per: '1s' }] }));
-    expect(full.config.limits).toEqual([{ requests: 5, perMs: 1_000, burst: 5 }]);
+    expect(full.config.limits).toEqual([{ requests: 5, perMs: 1_000, burst: 1 }]);
     expect(full.view.rate_limit).toBeUndefined();
-    expect(written(await store.patch('crm', { rate_limit: 120 })).config.limits).toEqual([{ requests: 120, perMs: 60_000, burst: 2 }]);
+    expect(written(await store.patch('crm', { rate_limit: 120 })).config.limits).toEqual([{ requests: 120, perMs: 60_000, burst: 1 }]);
   });
 
   it('patch cannot rename, pause or set a version', async () => {

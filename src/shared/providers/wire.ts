@@ -36,7 +36,7 @@ const limitWire = z.strictObject({
     .describe('The time: `"500ms"`, `"10s"`, `"1m"`, `"1h"`, `"1d"`, or a number of milliseconds; at most 31 days.'),
   burst: whole(1, 1_000_000_000)
     .optional()
-    .describe('Calls that may start at one moment; after them calls are spread evenly. Left out: one second’s worth, at least 1.'),
+    .describe('Calls that may start at one moment; after them calls are spread evenly. Left out: a tenth of a second’s worth, at least 1.'),
 });
 
 const retryWire = z.strictObject({
