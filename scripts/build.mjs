@@ -38,6 +38,8 @@ export async function build() {
       platform: 'node',
       target: 'node20',
       sourcemap: true,
+      // Node keeps the map in memory; it needs the places, not the sources.
+      sourcesContent: false,
       loader: { '.lua': 'text' },
       logLevel: 'silent',
     });

@@ -4,6 +4,7 @@ import type { ProviderConfig } from '../../src/shared/providers/config.ts';
 import { Dispatcher, type DispatcherDeps } from '../../src/worker/engine/dispatcher.ts';
 import type { Held, Lane } from '../../src/worker/engine/lane.ts';
 import { PermitStock } from '../../src/worker/engine/permit-stock.ts';
+import { StartPacer } from '../../src/worker/engine/start-pacer.ts';
 import type { Call, CallOutcome, ProviderAdapter, SendGuard } from '../../src/worker/providers/provider.ts';
 import { createPlayedGate } from './played-gate.ts';
 import { providerConfig } from './provider-config.ts';
@@ -95,6 +96,7 @@ export function startDispatcher(part: Part = {}) {
     startMarginMs: 20,
     shareOfShards: () => 1,
     isReading: () => false,
+    pacer: new StartPacer(() => {}),
     ...part,
     stock,
   });

@@ -61,17 +61,19 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
 }
 
 function answer(gate: PlayedGate, { want, wantSlots, keepSlots, horizonMs }: AcquireRequest, nowMs: number): Grant {
+  // A half-open breaker grants its probe alone.
+  const most = gate.breaker === 'half_open' ? Math.min(1, want) : want;
   const fairSlots = gate.fairSlots ?? gate.slots;
   const slots = Math.max(Math.min(keepSlots, gate.slots), Math.min(wantSlots, fairSlots, gate.slots));
   const pausedUntilMs = endOfPause(gate.refusal, nowMs);
   const startsMs: number[] = [];
   let next = Math.max(nowMs, (gate.starts.at(-1) ?? Number.NEGATIVE_INFINITY) + gate.paceMs);
-  while (!gate.refusal && startsMs.length < want && next <= nowMs + horizonMs) {
+  while (!gate.refusal && startsMs.length < most && next <= nowMs + horizonMs) {
     startsMs.push(next - nowMs);
     gate.starts.push(next);
     next += gate.paceMs;
   }
-  const isShort = startsMs.length < want;
+  const isShort = startsMs.length < most;
   const refusal = gate.refusal ?? { refusedBy: 'rate' as const, retryInMs: Math.max(1, next - nowMs - horizonMs / 2) };
   return {
     nowMs,

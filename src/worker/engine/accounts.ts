@@ -6,6 +6,7 @@ import { Dispatcher, type DispatcherDeps, type DispatcherEvents } from './dispat
 import type { EngineDeps } from './engine-deps.ts';
 import { PermitStock } from './permit-stock.ts';
 import type { ShardState } from './shard-state.ts';
+import type { StartPacer } from './start-pacer.ts';
 
 /** Until the provider's configuration is here, nothing is called. */
 const unconfigured = { limits: [], maxConcurrency: 1, breaker: { failureRate: 1, minCalls: 1_000, windowMs: 10_000, openMs: 10_000 } };
@@ -19,6 +20,7 @@ interface Account {
 
 export interface AccountsDeps extends EngineDeps, Pick<DispatcherDeps, 'shareOfShards'> {
   isReading(account: string): boolean;
+  readonly pacer: StartPacer;
   /** A pause of the account has ended before its time. */
   onLifted(account: string): void;
 }
@@ -114,7 +116,7 @@ export class Accounts {
 
   #create(name: string): Account {
     const { provider } = parseQueueName(name);
-    const { gate, limits, now, telemetry, learnRedisNow, createAdapter, canKeepAdapter, shareOfShards, isReading } = this.#deps;
+    const { gate, limits, now, telemetry, learnRedisNow, createAdapter, canKeepAdapter, shareOfShards, isReading, pacer } = this.#deps;
     const stock = new PermitStock(unconfigured, {
       gate,
       account: name,
@@ -138,6 +140,7 @@ export class Accounts {
       startMarginMs: limits.leaseTtlMs * startMargin,
       shareOfShards,
       isReading: () => isReading(name),
+      pacer,
     });
     return { stock, dispatcher };
   }

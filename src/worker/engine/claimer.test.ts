@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { aLane, anOperation, aQueue, aShard } from '../../../test/support/lanes.ts';
 import type { Claimed, ClaimRequest } from '../../shared/queue/claim.ts';
 import { Claimer, type ClaimerDeps } from './claimer.ts';
@@ -23,6 +23,7 @@ function startClaimer(answer: Answer, part: Partial<ClaimerDeps> & { isCluster?:
     maxWindow: 512,
     maxBytes: 1_000_000,
     heldBytes: () => 0,
+    lanesWaiting: () => 0,
     isShortOfLanes: () => true,
     isGathering: () => false,
     onClaimed: () => void events.push('claimed'),
@@ -42,6 +43,33 @@ test('one call serves all queues that ask in one turn', async () => {
   await claimer.tick();
   expect(asked).toHaveLength(1);
   expect(asked[0]?.map(({ queue }) => queue)).toEqual(['a', 'b', 'c']);
+});
+
+describe('while lanes wait for nothing but their turn', () => {
+  const turn = () => new Promise(setImmediate);
+
+  test('nothing is read; who asked is read, in order, once they have been called', async () => {
+    let waiting = 128;
+    const { claimer, asked } = startClaimer((requests) => requests.map(() => nothing), { lanesWaiting: () => waiting });
+    for (const name of ['a', 'b', 'c']) claimer.ask(unread(name));
+    await turn();
+    expect(asked).toEqual([]);
+    waiting = 126;
+    claimer.goOn();
+    await turn();
+    expect(asked.map((requests) => requests.map(({ queue }) => queue))).toEqual([['a', 'b'], ['c']]);
+  });
+
+  test('so many queues are read as, by what the last ones had, make up for what was called', async () => {
+    const entries = Array.from({ length: 32 }, () => ({ ms: 1, rank: 1, header: '', data: '', digest: '', state: '' }));
+    const { claimer, asked } = startClaimer((requests) => requests.map(() => ({ ...nothing, entries })));
+    for (let i = 0; i < 300; i++) claimer.ask(unread(`q${i}`));
+    await turn();
+    for (let i = 0; i < 20; i++) await turn();
+    expect(asked[0]).toHaveLength(128);
+    expect(asked.flat()).toHaveLength(300);
+    expect(asked.at(-1)?.length).toBeLessThan(10);
+  });
 });
 
 test('a node of a cluster that hangs holds up no other', async () => {

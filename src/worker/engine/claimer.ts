@@ -12,12 +12,16 @@ const maxHeldPerWindow = 8;
 const maxCount = 500;
 /** One read of a queue is about so large at most, by the mean size of its last entries. */
 const maxClaimBytes = 4 * 1024 * 1024;
+/** While so many lanes wait for their turn to be called, nothing further is read. */
+const enoughLanes = 128;
 
 export interface ClaimerDeps {
   readonly reader: Pick<QueueReader, 'claim' | 'slotOf'>;
   readonly maxWindow: number;
   readonly maxBytes: number;
   heldBytes(): number;
+  /** Lanes that wait for nothing but their turn, counted up to `most`: while there are enough of them, reading more only fills memory. */
+  lanesWaiting(most: number): number;
   /** Whether the account's calls could do with more lanes than are ready: only then a window grows. */
   isShortOfLanes(account: string): boolean;
   /** Whether what is ready may be the beginning of a backlog that goes in one call. */
@@ -31,7 +35,7 @@ export interface ClaimerDeps {
 
 /** Of queues that may share a script call: those that ask wait for the end of the round that is under way. */
 interface Round {
-  readonly asking: Set<QueueState>;
+  asking: QueueState[];
   reading: readonly QueueState[];
   isScheduled: boolean;
   isUnderWay: boolean;
@@ -41,6 +45,8 @@ export class Claimer {
   readonly #deps: ClaimerDeps;
   /** By slot: a node of a cluster that hangs holds up no other's. */
   readonly #rounds = new Map<number, Round>();
+  /** Entries that a queue had, of those read last. */
+  #meanRead = 1;
 
   constructor(deps: ClaimerDeps) {
     this.#deps = deps;
@@ -51,7 +57,17 @@ export class Claimer {
     if (!queue.hasUnread || queue.isClaiming || queue.isTakingOver || !queue.isOpen) return;
     if (this.#countFor(queue) === 0 && !this.#makeRoom(queue)) return;
     const round = this.#roundOf(queue);
-    round.asking.add(queue);
+    if (!queue.isAsking) round.asking.push(queue);
+    queue.isAsking = true;
+    this.#schedule(round);
+  }
+
+  /** Lanes that waited have been called: there may be room for others. */
+  goOn(): void {
+    for (const round of this.#rounds.values()) if (round.asking.length > 0) this.#schedule(round);
+  }
+
+  #schedule(round: Round): void {
     if (round.isScheduled || round.isUnderWay) return;
     round.isScheduled = true;
     setImmediate(() => {
@@ -78,7 +94,7 @@ export class Claimer {
     const slot = this.#deps.reader.slotOf(shard);
     let round = this.#rounds.get(slot);
     if (!round) {
-      round = { asking: new Set(), reading: [], isScheduled: false, isUnderWay: false };
+      round = { asking: [], reading: [], isScheduled: false, isUnderWay: false };
       this.#rounds.set(slot, round);
     }
     return round;
@@ -107,23 +123,28 @@ export class Claimer {
     } finally {
       round.isUnderWay = false;
     }
-    if (round.asking.size > 0) void this.#read(round);
+    if (round.asking.length > 0) void this.#read(round);
   }
 
-  #takeRequests({ asking }: Round): [QueueState, ClaimRequest][] {
+  #takeRequests(round: Round): [QueueState, ClaimRequest][] {
     const requests: [QueueState, ClaimRequest][] = [];
-    for (const queue of asking) {
+    const most = (enoughLanes - this.#deps.lanesWaiting(enoughLanes)) / this.#meanRead;
+    let next = 0;
+    for (; next < round.asking.length && requests.length < most; next++) {
+      const queue = round.asking[next] as QueueState;
+      queue.isAsking = false;
       const count = queue.isOpen && !queue.isTakingOver ? this.#countFor(queue) : 0;
       if (count === 0) continue;
       queue.isClaiming = true;
       queue.hasRung = false;
       requests.push([queue, { shard: queue.shard.shard, epoch: queue.shard.epoch, queue: queue.name, count }]);
     }
-    asking.clear();
+    round.asking = round.asking.slice(next);
     return requests;
   }
 
   #take(queue: QueueState, count: number, claimed: Claimed): void {
+    if (claimed.status === 'read') this.#meanRead += (Math.max(1, claimed.entries.length) - this.#meanRead) / 64;
     if (queue.isGone) return;
     if (claimed.status === 'lost') return this.#deps.onLost(queue);
     // A bell comes over another connection, and may have overtaken the answer.

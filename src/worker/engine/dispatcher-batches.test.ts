@@ -21,7 +21,10 @@ describe('batches', () => {
   });
 
   test('cost one permit each', async () => {
-    const { dispatcher, gate } = startDispatcher({ adapter: { maxBatch: 10 } });
+    const { dispatcher, gate } = startDispatcher({
+      adapter: { maxBatch: 10 },
+      config: { limits: [{ requests: 100, perMs: 1_000, burst: 100 }] },
+    });
     await enterAll(dispatcher, lanesOf(40));
     expect(gate.requests[0]?.want).toBe(4);
   });

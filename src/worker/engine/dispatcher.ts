@@ -10,6 +10,7 @@ import { type CallOptions, CallsUnderWay, CallUnderWay, type Part, type Permit }
 import type { Lane } from './lane.ts';
 import type { PermitStock } from './permit-stock.ts';
 import type { QueueState, ShardState } from './shard-state.ts';
+import type { Starter, StartPacer } from './start-pacer.ts';
 import { WaitingLanes, type WaitingLanesDeps, type WaitingLanesEvents } from './waiting-lanes.ts';
 
 /** What a dispatcher tells. */
@@ -22,6 +23,7 @@ export interface DispatcherDeps extends DispatcherEvents, AdaptersDeps, WaitingL
   /** Whether the adapter of one configuration serves the other, too: then its connections are kept. */
   canKeepAdapter(before: ProviderConfig, after: ProviderConfig): boolean;
   readonly stock: PermitStock;
+  readonly pacer: Pick<StartPacer, 'mayStart' | 'started'>;
 }
 
 interface Pausing {
@@ -29,7 +31,7 @@ interface Pausing {
   readonly resolve: (permit: Permit | undefined) => void;
 }
 
-export class Dispatcher {
+export class Dispatcher implements Starter {
   readonly #deps: DispatcherDeps;
   readonly #waiting: WaitingLanes;
   #config: ProviderConfig | undefined;
@@ -45,6 +47,7 @@ export class Dispatcher {
   #pausing: Pausing[] = [];
   readonly #callOptions: CallOptions;
   readonly #underWay = new CallsUnderWay();
+  isInQueue = false;
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps;
@@ -60,6 +63,10 @@ export class Dispatcher {
 
   get inFlight(): number {
     return this.#underWay.size;
+  }
+
+  get lanesReady(): number {
+    return this.#waiting.lanesReady;
   }
 
   /** Fewer lanes are ready than one round of calls would take, or than make a backlog. */
@@ -127,9 +134,8 @@ export class Dispatcher {
         call.unused = permit;
         resolve(permit);
       }
-      while (this.#isCallable()) {
-        const permit = stock.take(this.#active);
-        if (!permit) break;
+      while (this.#isCallable() && stock.has(this.#active) && this.#isItsTurn()) {
+        const permit = stock.take(this.#active) as Permit;
         if (!this.#startNext(permit)) {
           stock.putBack(permit);
           break;
@@ -142,6 +148,11 @@ export class Dispatcher {
     } finally {
       this.#isPumping = false;
     }
+  }
+
+  /** A permit that is for one moment cannot wait for another turn. */
+  #isItsTurn(): boolean {
+    return !this.#deps.stock.isUnlimited || this.#deps.pacer.mayStart(this);
   }
 
   /** Calls that have, or are about to have, a request at the provider. */
@@ -215,6 +226,7 @@ export class Dispatcher {
       lane.queue.shard.partsInFlight++;
     }
     this.#underWay.add(call);
+    this.#deps.pacer.started(parts.length);
     adapter.calls++;
     try {
       call.inFlight = adapter.adapter.send(

@@ -15,6 +15,7 @@ import { LaneRunner } from './lane-runner.ts';
 import { Ledger } from './ledger.ts';
 import { Settler, type SettlerItem } from './settler.ts';
 import { minWindow, type QueueState, ShardState } from './shard-state.ts';
+import { StartPacer } from './start-pacer.ts';
 
 /** After Redis failed in the middle of something, milliseconds. */
 const retryMs = 100;
@@ -37,7 +38,8 @@ export class Engine {
 
   constructor(deps: EngineDeps) {
     this.#deps = deps;
-    this.#claimer = this.#createClaimer();
+    const pacer = new StartPacer(() => this.#claimer.goOn());
+    this.#claimer = this.#createClaimer(pacer);
     this.#settler = this.#createSettler();
     const after = (ms: number, run: () => void) => this.#after(ms, run);
     const onLost = (queue: QueueState) => this.#lost(queue.shard);
@@ -47,6 +49,7 @@ export class Engine {
       {
         ...deps,
         shareOfShards,
+        pacer,
         isReading: (account) => this.#claimer.isReading(account),
         onLifted: (account) => this.#wakeLanes(account),
       },
@@ -231,13 +234,14 @@ export class Engine {
     await this.#accounts.close();
   }
 
-  #createClaimer(): Claimer {
+  #createClaimer(pacer: StartPacer): Claimer {
     const { reader, limits, telemetry } = this.#deps;
     return new Claimer({
       reader,
       maxWindow: limits.window,
       maxBytes: limits.windowBytes,
       heldBytes: () => this.#ledger.bytes,
+      lanesWaiting: (most) => pacer.lanesWaiting(most),
       isShortOfLanes: (account) => this.#accounts.dispatcherOf(account).isShortOfLanes,
       isGathering: (account) => this.#accounts.dispatcherOf(account).isGathering,
       onClaimed: (queue, claimed) => void this.#intake.takeClaimed(queue, claimed),

@@ -94,6 +94,19 @@ describe('what is told', () => {
     expect(gate.requests.length).toBeLessThan(14);
   });
 
+  test('without limits an account that is called now and then costs one question a second, and keeps its slots in between', async () => {
+    const { gate, work, taken } = playStock({ callMs: 5, gate: { slots: 8 } });
+    for (let i = 0; i < 80; i++) {
+      await work(1);
+      await pass(124);
+    }
+    expect(taken).toHaveLength(80);
+    expect(gate.requests.length).toBeLessThan(14);
+    expect(gate.requests.slice(1).every(({ keepSlots }) => keepSlots > 0)).toBe(true);
+    await pass(1_500);
+    expect(gate.requests.at(-1)).toMatchObject({ keepSlots: 0, wantSlots: 0 });
+  });
+
   test('ends are told again after a lost answer; returned permits are not', async () => {
     const { gate, taken, end, work, stock } = playStock({ limits });
     await work(3);

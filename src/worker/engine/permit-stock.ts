@@ -92,6 +92,8 @@ export class PermitStock {
   #isClosed = false;
   readonly #report = new GateReport();
   #lastAskAt = Number.NEGATIVE_INFINITY;
+  /** When there was last something to call. */
+  #lastBusyAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
@@ -109,23 +111,26 @@ export class PermitStock {
     return this.#fairSlots < this.#policy.maxConcurrency ? idleAfterMs.wanted : idleAfterMs.unwanted;
   }
 
-  get #isUnlimited(): boolean {
+  /** No permit is for a moment of its own. */
+  get isUnlimited(): boolean {
     return this.#policy.limits.length === 0;
   }
 
-  /** A permit whose start has come, if a slot is free for it. */
-  take(inFlight: number): StockedPermit | undefined {
+  /** There is a permit whose start has come, and a slot is free for it; if its start is all that is missing, `onChange` tells when it comes. */
+  has(inFlight: number): boolean {
     const now = this.#deps.now();
-    if (now >= this.#holdEndsAt || inFlight >= Math.min(this.#slots, this.#fairSlots, this.#promised)) return undefined;
+    if (now >= this.#holdEndsAt || inFlight >= Math.min(this.#slots, this.#fairSlots, this.#promised)) return false;
     this.#dropVoid(now);
     const permit = this.#permits[0];
-    if (!permit) return undefined;
-    if (permit.from > now) {
-      this.#wakeAt(permit.from);
-      return undefined;
-    }
-    this.#permits.shift();
-    return permit;
+    if (!permit) return false;
+    if (permit.from > now) this.#wakeAt(permit.from);
+    return permit.from <= now;
+  }
+
+  take(inFlight: number): StockedPermit | undefined {
+    if (!this.has(inFlight)) return undefined;
+    this.#lastBusyAt = this.#deps.now();
+    return this.#permits.shift();
   }
 
   /** Nothing was there to be called with the permit just taken: it serves the next call, if it is good still. */
@@ -189,7 +194,7 @@ export class PermitStock {
     const mayWant = now >= this.#askAgainAt;
     const want = mayWant ? this.#want(demand) : 0;
     const isWorthAsking = this.#mustAsk || want >= Math.max(1, this.#permits.length);
-    const needsSlots = mayWant && demand.ready > 0 && this.#slots === 0;
+    const needsSlots = mayWant && this.#needsSlots(demand);
     const reportAt = this.#reportAt(demand);
     if (isWorthAsking || needsSlots || this.#report.hasPause || this.#hasTooMany(demand) || now >= reportAt)
       void this.#ask(want, demand, now);
@@ -211,12 +216,20 @@ export class PermitStock {
     const stocked = this.#permits.length;
     // While others have all slots, permits would go to waste here.
     if (this.#slots === 0) {
-      const most = this.#isUnlimited ? firstWant : Math.min(firstWant, this.#policy.maxConcurrency);
-      return this.#isShortOfSlots || stocked > 0 ? 0 : Math.min(ready, most);
+      if (this.#isShortOfSlots || stocked > 0 || ready === 0) return 0;
+      return this.isUnlimited ? unlimitedStock : Math.min(ready, firstWant, this.#policy.maxConcurrency);
     }
     const usable = this.#usableSlots(demand);
-    const room = (this.#isUnlimited ? Math.max(4 * usable, unlimitedStock) : usable) - inFlight;
+    const room = (this.isUnlimited ? Math.max(4 * usable, unlimitedStock) : usable) - inFlight;
+    // Where they cost nothing, there are some for what comes next, too.
+    if (this.isUnlimited) return ready > stocked ? Math.max(0, room - stocked) : 0;
     return Math.max(0, Math.min(ready, room) - stocked);
+  }
+
+  /** It could do more with further slots, and may hope for them. */
+  #needsSlots(demand: Demand): boolean {
+    if (demand.ready === 0 || this.#slots === 0) return demand.ready > 0;
+    return demand.inFlight >= this.#slots && this.#usableSlots(demand) > this.#slots;
   }
 
   /** Who wants more than ever may hope for a fair share; who has asked for it already waits until others have come down. */
@@ -232,26 +245,31 @@ export class PermitStock {
 
   /** When the gate is to hear from this worker even if it wants nothing. */
   #reportAt({ ready, inFlight }: Demand): number {
-    const isIdle = ready === 0 && inFlight === 0;
     const report = this.#report;
-    if (isIdle) {
-      const afterMs = report.hasFailures ? Math.min(reportAfterMs, this.#idleAfterMs) : this.#idleAfterMs;
-      return this.#slots > 0 || !report.isEmpty ? this.#lastAskAt + afterMs : Number.POSITIVE_INFINITY;
-    }
+    const hasNothingToDo = ready === 0 && inFlight === 0;
     const isWaitingForOthers = ready > 0 && this.#slots < Math.min(this.#fairSlots, inFlight + ready);
     // Where there are no limits, nobody waits for permits that come back.
-    const isUrgent = report.isUrgent || (report.hasReturns && !this.#isUnlimited);
-    if (isUrgent || isWaitingForOthers) return this.#lastAskAt + reportAfterMs;
-    if (!report.hasSuccesses) return this.#lastAskAt + this.#deps.holdTtlMs / 3;
-    return this.#lastAskAt + Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
+    const isUrgent = report.isUrgent || (report.hasReturns && !this.isUnlimited);
+    let at = Number.POSITIVE_INFINITY;
+    if (isUrgent || isWaitingForOthers) at = this.#lastAskAt + reportAfterMs;
+    else if (report.hasSuccesses)
+      at = this.#lastAskAt + Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
+    else if (!hasNothingToDo) at = this.#lastAskAt + this.#deps.holdTtlMs / 3;
+    return hasNothingToDo && this.#slots > 0 ? Math.min(at, this.#idleAt) : at;
+  }
+
+  /** When the slots are to be given up, if nothing is called until then. */
+  get #idleAt(): number {
+    return this.#lastBusyAt + this.#idleAfterMs;
   }
 
   async #ask(want: number, demand: Demand, askedAt: number): Promise<void> {
-    const request = this.#takeRequest(want, demand);
+    const request = this.#takeRequest(want, demand, askedAt);
     this.#isAsking = true;
     this.#promised = request.keepSlots;
     this.#wantedSlots = request.wantSlots;
     this.#lastAskAt = askedAt;
+    if (demand.ready > 0) this.#lastBusyAt = askedAt;
     let isLifted = false;
     try {
       const grant = await this.#deps.gate.acquire(this.#deps.account, this.#policy, request);
@@ -271,8 +289,8 @@ export class PermitStock {
   }
 
   /** What is to be asked and told; what is told once is taken out. */
-  #takeRequest(want: number, { ready, inFlight }: Demand): AcquireRequest {
-    const isIdle = ready === 0 && inFlight === 0;
+  #takeRequest(want: number, { ready, inFlight }: Demand, askedAt: number): AcquireRequest {
+    const isIdle = ready === 0 && inFlight === 0 && askedAt >= this.#idleAt;
     if (isIdle) this.#giveAllBack();
     const keepSlots = isIdle ? 0 : Math.max(inFlight, Math.min(this.#slots, this.#fairSlots));
     return {
@@ -280,7 +298,7 @@ export class PermitStock {
       horizonMs,
       keepSlots,
       wantSlots: isIdle ? 0 : Math.min(this.#policy.maxConcurrency, Math.max(keepSlots, inFlight + ready)),
-      ...this.#report.take(this.#deps.now()),
+      ...this.#report.take(askedAt),
     };
   }
 
@@ -318,7 +336,7 @@ export class PermitStock {
       for (const startMs of grant.startsMs) this.giveBack(this.#toPermit(grant, startMs));
       return;
     }
-    if (this.#isUnlimited && grant.breaker === 'closed' && grant.pausedUntilMs === 0) this.#renew(grant);
+    if (this.isUnlimited && grant.breaker === 'closed' && grant.pausedUntilMs === 0) this.#renew(grant);
     for (const startMs of grant.startsMs) this.#permits.push(this.#toPermit(grant, startMs));
   }
 
@@ -339,7 +357,7 @@ export class PermitStock {
   /** Never early, and never late, whatever the answer's way took. */
   #toPermit({ nowMs, epoch, breaker }: Grant, startMs: number): StockedPermit {
     const from = this.#redisClock.latest(nowMs + startMs);
-    const until = this.#isUnlimited
+    const until = this.isUnlimited
       ? from + unlimitedLifeMs
       : Math.max(from + leastUseMs, this.#redisClock.earliest(nowMs + startMs) + useWithinMs);
     return { from, until, epoch, series: this.#series, isProbe: breaker === 'half_open' };

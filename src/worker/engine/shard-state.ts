@@ -58,6 +58,8 @@ export class QueueState {
   /** The bell has rung since the last claim was sent: its answer may be older. */
   hasRung = false;
   isClaiming = false;
+  /** It has asked to be read, and is not yet. */
+  isAsking = false;
   /** Entries that are pending and not here come first: nothing is claimed before. */
   isTakingOver = true;
   /** Lanes that ran empty while entries were being read, and ranks that ended while they were taken over. */

@@ -56,6 +56,10 @@ export class WaitingLanes {
     this.#deps = deps;
   }
 
+  get lanesReady(): number {
+    return this.#ready.size;
+  }
+
   /** A lane whose head may be called. */
   enter(lane: Lane, isFirst: boolean): void {
     lane.state = 'ready';

@@ -3,7 +3,6 @@
  * Salesforce's JWT bearer (RFC 7523).
  */
 import { createPrivateKey } from 'node:crypto';
-import { SignJWT } from 'jose';
 import type { AuthConfig } from '../../shared/providers/config.ts';
 import { digestOf } from '../../shared/providers/token-place.ts';
 
@@ -47,6 +46,8 @@ const assertionLifeSeconds = 150;
 
 async function requestByAssertion(auth: SalesforceJwt, nowMs: number): Promise<Granted> {
   try {
+    // Few workers ever need it.
+    const { SignJWT } = await import('jose');
     const assertion = await new SignJWT({})
       .setProtectedHeader({ alg: 'RS256' })
       .setIssuer(auth.clientId)
