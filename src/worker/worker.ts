@@ -13,6 +13,7 @@ import { createProviderDirectory } from '../shared/providers/follow.ts';
 import { createProviderKinds } from '../shared/providers/kinds.ts';
 import { createSealer } from '../shared/providers/seal.ts';
 import { createProviderStore } from '../shared/providers/store.ts';
+import { queuesRung } from '../shared/queue/bell.ts';
 import { createQueueReader, type QueueReader } from '../shared/queue/claim.ts';
 import { createLeases } from '../shared/queue/leases.ts';
 import { createRecordHasher, type RecordHasher } from '../shared/queue/record-key.ts';
@@ -175,7 +176,7 @@ function startLoops(
   const bells = new Map(Array.from({ length: shards }, (_, shard) => [keys.bell(shard), shard]));
   subscriber.on('message', (channel: string, message: string) => {
     const shard = bells.get(channel);
-    if (shard !== undefined) engine.ring(shard, message);
+    if (shard !== undefined) for (const queue of queuesRung(message)) engine.ring(shard, queue);
     else if (channel === keys.gateChanged) engine.gateChanged(message);
     else if (channel === keys.gateLifted) engine.pauseLifted(message);
     else if (channel === keys.fleetChanged && message !== id) fleetLoop.wake();

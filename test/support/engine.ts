@@ -6,6 +6,7 @@ import { createGate } from '../../src/shared/gate/gate.ts';
 import type { ProviderConfig } from '../../src/shared/providers/config.ts';
 import { createBacklogReader } from '../../src/shared/queue/backlog.ts';
 import { createBacklogGuard } from '../../src/shared/queue/backlog-guard.ts';
+import { queuesRung } from '../../src/shared/queue/bell.ts';
 import { createQueueReader, type QueueReader } from '../../src/shared/queue/claim.ts';
 import { createDeadLetters } from '../../src/shared/queue/dead-letters.ts';
 import { createLeases } from '../../src/shared/queue/leases.ts';
@@ -231,7 +232,7 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
     if (hasCrashed) return;
     if (channel === keys.gateChanged) engine.gateChanged(message);
     else if (channel === keys.fleetChanged) loop?.wake();
-    else engine.ring(bells.get(channel) as number, message);
+    else for (const queue of queuesRung(message)) engine.ring(bells.get(channel) as number, queue);
   });
   void subscriber.subscribe(keys.gateChanged, keys.fleetChanged).then(() => {
     if (hasCrashed) return;

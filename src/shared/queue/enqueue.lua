@@ -1,4 +1,4 @@
--- Appends accepted operations to their queues.
+-- Appends accepted operations to their queues. Each shard's bell rings once for all of its queues that nobody was reading.
 -- Atomic: an entry's rank, its idempotency mark and the bell must not come apart.
 -- KEYS: for each queue four: ready (set), queues (sorted set), the queue (stream), its counters (hash); then the idempotency keys (string).
 --   All in one slot on a cluster; on a single Redis one call may serve several shards.
@@ -13,7 +13,7 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now > tonumber(ARGV[3]) then return {'late', now} end
-local reply = {'queued'}
+local reply, rung = {'queued'}, {}
 local operations, position = ARGV[4], 1
 
 local function nextText()
@@ -48,8 +48,9 @@ for i = 1, tonumber(ARGV[1]) do
     redis.call('HSET', counters, 'a', added, 'm', string.format('%.0f', ms))
     if redis.call('SADD', KEYS[k + 1], name) == 1 then
       redis.call('ZADD', KEYS[k + 2], 'NX', now, name)
-      redis.call('PUBLISH', bell, name)
+      rung[bell] = rung[bell] and rung[bell] .. ' ' .. name or name
     end
   end
 end
+for bell, names in pairs(rung) do redis.call('PUBLISH', bell, names) end
 return reply

@@ -4,6 +4,7 @@ import type { RedisServer } from '../../../test/support/redis.ts';
 import { useRedis } from '../../../test/support/use-redis.ts';
 import { formatEntryId, formatOperationId, parseOperationId } from '../domain/operation.ts';
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connection.ts';
+import { queuesRung } from './bell.ts';
 import { parseOperation } from './entry.ts';
 import { AcceptedTooLate, type Submission, type Submitted } from './submit.ts';
 
@@ -91,6 +92,19 @@ test('the bell rings for the first entry alone, until the queue is drained', asy
   await redis.publish(q.keys.bell(0), 'end');
   while (heard.at(-1) !== 'end') await new Promise((resolve) => setImmediate(resolve));
   expect(heard).toEqual(['crm', 'crm', 'end']);
+  await disconnectRedis(subscriber);
+});
+
+test('one ring tells of all queues of a shard that got entries in one call', async () => {
+  const q = await bench();
+  const heard: string[] = [];
+  const subscriber = connectRedis(server.url, { name: 'test' });
+  subscriber.on('message', (_: string, message: string) => heard.push(message));
+  await subscriber.subscribe(q.keys.bell(0));
+  await q.submit(['a', 'b', 'c'].map((provider) => ({ change: changeOf({ provider }) })));
+  await redis.publish(q.keys.bell(0), 'end');
+  while (heard.at(-1) !== 'end') await new Promise((resolve) => setImmediate(resolve));
+  expect(heard.map(queuesRung)).toEqual([['a', 'b', 'c'], ['end']]);
   await disconnectRedis(subscriber);
 });
 

@@ -40,6 +40,8 @@ export class ReadyLanes {
         this.size--;
         return lane;
       }
+      // Most accounts have one tenant, whose lane comes and goes.
+      if (this.#turns.length === 1) return undefined;
       this.#turns.splice(this.#turn, 1);
       this.#byTenant.delete(fifo.tenant);
     }
@@ -65,11 +67,12 @@ export class ReadyLanes {
   }
 }
 
-/** First in, first out, without moving what waits at every step. */
+/** First in, first out, without moving what waits at every step; as it runs empty it begins again in the same place. */
 class Fifo {
   readonly tenant: string;
   #items: (Lane | undefined)[] = [];
   #head = 0;
+  #end = 0;
 
   constructor(tenant: string) {
     this.tenant = tenant;
@@ -80,27 +83,36 @@ class Fifo {
   }
 
   push(lane: Lane): void {
-    this.#items.push(lane);
+    this.#items[this.#end++] = lane;
   }
 
   unshift(lane: Lane): void {
-    if (this.#head > 0) this.#items[--this.#head] = lane;
-    else this.#items.unshift(lane);
+    if (this.#head > 0) {
+      this.#items[--this.#head] = lane;
+      return;
+    }
+    this.#items.unshift(lane);
+    this.#end++;
   }
 
   /** Returns how many are left. */
   keep(isKept: (lane: Lane) => boolean): number {
-    this.#items = this.#items.slice(this.#head).filter((lane) => lane && isKept(lane));
+    this.#items = this.#items.slice(this.#head, this.#end).filter((lane) => lane && isKept(lane));
     this.#head = 0;
-    return this.#items.length;
+    this.#end = this.#items.length;
+    return this.#end;
   }
 
   shift(): Lane | undefined {
     const lane = this.#items[this.#head];
     if (!lane) return undefined;
     this.#items[this.#head++] = undefined;
-    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
+    if (this.#head === this.#end) {
+      this.#head = 0;
+      this.#end = 0;
+    } else if (this.#head > 1_024 && this.#head * 2 > this.#end) {
+      this.#items = this.#items.slice(this.#head, this.#end);
+      this.#end -= this.#head;
       this.#head = 0;
     }
     return lane;
