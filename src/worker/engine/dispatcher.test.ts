@@ -59,7 +59,7 @@ describe('calls', () => {
       [{}, 0],
       [{ limits }, 3],
     ] as const) {
-      const { dispatcher, sent } = startDispatcher({ config, pacer: { mayStart: () => false, started: () => {} } });
+      const { dispatcher, sent } = startDispatcher({ config, pacer: { mayStart: () => false, wait: () => {}, started: () => {} } });
       await enterAll(dispatcher, lanesOf(3));
       expect(sent).toHaveLength(atOnce);
       expect(dispatcher.lanesReady).toBe(3 - atOnce);

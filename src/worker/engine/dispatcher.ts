@@ -23,7 +23,7 @@ export interface DispatcherDeps extends DispatcherEvents, AdaptersDeps, WaitingL
   /** Whether the adapter of one configuration serves the other, too: then its connections are kept. */
   canKeepAdapter(before: ProviderConfig, after: ProviderConfig): boolean;
   readonly stock: PermitStock;
-  readonly pacer: Pick<StartPacer, 'mayStart' | 'started'>;
+  readonly pacer: Pick<StartPacer, 'mayStart' | 'wait' | 'started'>;
 }
 
 interface Pausing {
@@ -134,8 +134,9 @@ export class Dispatcher implements Starter {
         call.unused = permit;
         resolve(permit);
       }
-      while (this.#isCallable() && stock.has(this.#active) && this.#isItsTurn()) {
-        const permit = stock.take(this.#active) as Permit;
+      while (this.#isCallable() && this.#isItsTurn()) {
+        const permit = stock.take(this.#active);
+        if (!permit) break;
         if (!this.#startNext(permit)) {
           stock.putBack(permit);
           break;
@@ -152,7 +153,10 @@ export class Dispatcher implements Starter {
 
   /** A permit that is for one moment cannot wait for another turn. */
   #isItsTurn(): boolean {
-    return !this.#deps.stock.isUnlimited || this.#deps.pacer.mayStart(this);
+    const { stock, pacer } = this.#deps;
+    if (!stock.isUnlimited || pacer.mayStart(this)) return true;
+    if (stock.has(this.#active)) pacer.wait(this);
+    return false;
   }
 
   /** Calls that have, or are about to have, a request at the provider. */

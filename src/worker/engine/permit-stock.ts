@@ -116,21 +116,26 @@ export class PermitStock {
     return this.#policy.limits.length === 0;
   }
 
-  /** There is a permit whose start has come, and a slot is free for it; if its start is all that is missing, `onChange` tells when it comes. */
-  has(inFlight: number): boolean {
+  /** A permit whose start has come, if a slot is free for it; if its start is all that is missing, `onChange` tells when it comes. */
+  take(inFlight: number): StockedPermit | undefined {
     const now = this.#deps.now();
+    if (!this.#has(inFlight, now)) return undefined;
+    this.#lastBusyAt = now;
+    return this.#permits.shift();
+  }
+
+  /** `take` would give one. */
+  has(inFlight: number): boolean {
+    return this.#has(inFlight, this.#deps.now());
+  }
+
+  #has(inFlight: number, now: number): boolean {
     if (now >= this.#holdEndsAt || inFlight >= Math.min(this.#slots, this.#fairSlots, this.#promised)) return false;
     this.#dropVoid(now);
     const permit = this.#permits[0];
     if (!permit) return false;
     if (permit.from > now) this.#wakeAt(permit.from);
     return permit.from <= now;
-  }
-
-  take(inFlight: number): StockedPermit | undefined {
-    if (!this.has(inFlight)) return undefined;
-    this.#lastBusyAt = this.#deps.now();
-    return this.#permits.shift();
   }
 
   /** Nothing was there to be called with the permit just taken: it serves the next call, if it is good still. */

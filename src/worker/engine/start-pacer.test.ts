@@ -14,7 +14,8 @@ function startPacer(calls: Readonly<Record<string, number>>, groups = 1) {
       isInQueue: false,
       lanesReady,
       pump() {
-        while (starter.lanesReady > 0 && pacer.mayStart(starter)) {
+        while (starter.lanesReady > 0) {
+          if (!pacer.mayStart(starter)) return pacer.wait(starter);
           starter.lanesReady--;
           started.push(name);
           pacer.started(groups);
@@ -64,6 +65,7 @@ test('who waited goes before who comes, also where the turn has room left', asyn
   pumpAll();
   const newcomer = { isInQueue: false, lanesReady: 1, pump: () => void started.push('c') };
   expect(pacer.mayStart(newcomer)).toBe(false);
+  pacer.wait(newcomer);
   expect([a.isInQueue, b.isInQueue, newcomer.isInQueue]).toEqual([true, true, true]);
   expect(await turn()).toBe('aaaabcaaaa');
   expect([a.isInQueue, b.isInQueue, newcomer.isInQueue]).toEqual([false, false, false]);

@@ -33,15 +33,18 @@ export class StartPacer {
     this.#onTurn = onTurn;
   }
 
-  /** Whether a call may start in this turn. If not, its starter is pumped again, after those that came before it. */
+  /** Whether a call may start in this turn. */
   mayStart(starter: Starter): boolean {
-    if (starter === this.#visiting ? this.#left > this.#visitEndsAt : this.#left > 0 && this.#queue.length === 0) return true;
+    return starter === this.#visiting ? this.#left > this.#visitEndsAt : this.#left > 0 && this.#queue.length === 0;
+  }
+
+  /** The starter is pumped again in a later turn, after those that came before it. */
+  wait(starter: Starter): void {
     if (!starter.isInQueue) {
       starter.isInQueue = true;
       this.#queue.push(starter);
     }
     if (!this.#visiting) this.#schedule();
-    return false;
   }
 
   started(groups: number): void {
