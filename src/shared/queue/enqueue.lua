@@ -48,9 +48,10 @@ for i = 1, tonumber(ARGV[1]) do
     redis.call('HSET', counters, 'a', added, 'm', string.format('%.0f', ms))
     if redis.call('SADD', KEYS[k + 1], name) == 1 then
       redis.call('ZADD', KEYS[k + 2], 'NX', now, name)
-      rung[bell] = rung[bell] and rung[bell] .. ' ' .. name or name
+      rung[bell] = rung[bell] or {}
+      table.insert(rung[bell], name)
     end
   end
 end
-for bell, names in pairs(rung) do redis.call('PUBLISH', bell, names) end
+for bell, names in pairs(rung) do redis.call('PUBLISH', bell, cjson.encode(names)) end
 return reply

@@ -36,7 +36,7 @@ redis.call('XADD', KEYS[4], entry, 'o', f.o, 'd', f.d, 'r', f.r)
 redis.call('HSET', KEYS[5], 'a', added, 'm', ms)
 if redis.call('SADD', KEYS[6], ARGV[1]) == 1 then
   redis.call('ZADD', KEYS[7], 'NX', now, ARGV[1])
-  redis.call('PUBLISH', ARGV[4], ARGV[1])
+  redis.call('PUBLISH', ARGV[4], cjson.encode({ARGV[1]}))
 end
 if redis.call('HEXISTS', KEYS[8], ARGV[6]) == 1 then redis.call('HSET', KEYS[8], ARGV[6] .. 'n', entry) end
 return {'requeued', entry}

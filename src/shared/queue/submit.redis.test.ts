@@ -85,13 +85,13 @@ test('the bell rings for the first entry alone, until the queue is drained', asy
   const owner = await q.own('w');
   await q.reader('w').claim([{ ...owner, queue: 'crm', count: 3 }]);
   await q.placeMany(1);
-  expect(heard).toEqual(['crm']);
+  expect(heard).toEqual(['["crm"]']);
   await q.reader('w').claim([{ ...owner, queue: 'crm', count: 3 }]);
   await q.placeMany(2);
   // Messages of one connection arrive in order: after this one all others are here.
   await redis.publish(q.keys.bell(0), 'end');
   while (heard.at(-1) !== 'end') await new Promise((resolve) => setImmediate(resolve));
-  expect(heard).toEqual(['crm', 'crm', 'end']);
+  expect(heard).toEqual(['["crm"]', '["crm"]', 'end']);
   await disconnectRedis(subscriber);
 });
 
@@ -101,10 +101,10 @@ test('one ring tells of all queues of a shard that got entries in one call', asy
   const subscriber = connectRedis(server.url, { name: 'test' });
   subscriber.on('message', (_: string, message: string) => heard.push(message));
   await subscriber.subscribe(q.keys.bell(0));
-  await q.submit(['a', 'b', 'c'].map((provider) => ({ change: changeOf({ provider }) })));
+  await q.submit(['default', 'acme corp', '"x"'].map((tenant) => ({ change: changeOf({ provider: 'crm', tenant }) })));
   await redis.publish(q.keys.bell(0), 'end');
   while (heard.at(-1) !== 'end') await new Promise((resolve) => setImmediate(resolve));
-  expect(heard.map(queuesRung)).toEqual([['a', 'b', 'c'], ['end']]);
+  expect(heard.slice(0, -1).map(queuesRung)).toEqual([['crm', 'crm:acme corp', 'crm:"x"']]);
   await disconnectRedis(subscriber);
 });
 

@@ -46,7 +46,7 @@ export function createKeys(prefix = '') {
     waiting: (shard: number) => `${shardTag(shard)}:waiting`,
     /** Hash, one for each tenant: record digest to the providers that routes ever chose for the record, joined by commas. Kept, as `records`. */
     routed: (shard: number, tenant: string) => `${shardTag(shard)}:${queueName('routed', tenant)}`,
-    /** Channel: names of queues, separated by spaces, that got entries while nobody was reading them. */
+    /** Channel: JSON array of names of queues that got entries while nobody was reading them. */
     bell: (shard: number) => `${shardTag(shard)}:bell`,
     /** Channel: members of `waiting` that became final. */
     done: (shard: number) => `${shardTag(shard)}:done`,

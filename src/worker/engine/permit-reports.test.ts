@@ -107,6 +107,22 @@ describe('what is told', () => {
     expect(gate.requests.at(-1)).toMatchObject({ keepSlots: 0, wantSlots: 0 });
   });
 
+  test('where answers tell what is left, no more is asked for than there is to call', async () => {
+    const { stock, gate, work } = playStock({ callMs: 5 });
+    stock.observe([{ perMs: 86_400_000, requests: 5_000, remaining: 20, resetInMs: undefined }], 0);
+    await work(3);
+    expect(gate.requests[0]).toMatchObject({ want: 3 });
+  });
+
+  test('permits that were granted without limits are not told as returned when there are some', async () => {
+    const { stock, gate, work } = playStock({ callMs: 5 });
+    await work(1);
+    stock.policy = { limits, maxConcurrency: 8, breaker: { failureRate: 1, minCalls: 1_000, windowMs: 10_000, openMs: 1_000 } };
+    await pass(5_000);
+    expect(gate.starts.length).toBeGreaterThan(20);
+    expect(gate.requests.reduce((sum, { returned }) => sum + returned, 0)).toBe(0);
+  });
+
   test('ends are told again after a lost answer; returned permits are not', async () => {
     const { gate, taken, end, work, stock } = playStock({ limits });
     await work(3);

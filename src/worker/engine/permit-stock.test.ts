@@ -70,7 +70,7 @@ describe('when a call may start', () => {
 
 describe('how many at once', () => {
   test('never more than slots, nor, while an answer is due, than it promised to keep', async () => {
-    const { gate, taken, work } = playStock({ callMs: 30, gate: { slots: 5, backMs: 7 } });
+    const { gate, taken, work } = playStock({ callMs: 10, gate: { slots: 5, backMs: 15 } });
     for (let i = 0; i < 20; i++) {
       gate.slots = 2 + (i % 4);
       await work(5);
@@ -79,6 +79,26 @@ describe('how many at once', () => {
     expect(taken.length).toBeGreaterThan(20);
     expect(Math.max(...taken.map(({ inFlight }) => inFlight))).toBeLessThanOrEqual(5);
     expect(taken.some(({ isAsking }) => isAsking)).toBe(true);
+  });
+
+  test('more to do than was told is told at once, whatever is in stock: the fair share known is that of what was told', async () => {
+    const { gate, demand, work } = playStock({ gate: { slots: 1 } });
+    await work(1);
+    expect(gate.requests).toHaveLength(1);
+    gate.slots = 4;
+    await work(7);
+    expect(gate.requests.at(-1)).toMatchObject({ wantSlots: 8 });
+    expect(demand.inFlight).toBe(4);
+  });
+
+  test('where others want slots, those of one that calls now and then are not kept', async () => {
+    const { gate, work } = playStock({ callMs: 5, gate: { slots: 4, fairSlots: 4 } });
+    await work(4);
+    for (let i = 0; i < 10; i++) {
+      await pass(39);
+      await work(1);
+    }
+    expect(gate.requests.filter(({ keepSlots, wantSlots }) => keepSlots === 0 && wantSlots === 0).length).toBeGreaterThan(3);
   });
 
   test('after a lost answer it keeps to what it promised: the others may have the rest by now', async () => {

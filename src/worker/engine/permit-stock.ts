@@ -92,6 +92,8 @@ export class PermitStock {
   #isClosed = false;
   readonly #report = new GateReport();
   #lastAskAt = Number.NEGATIVE_INFINITY;
+  /** The provider’s answers tell what is left of its limits, though none is configured. */
+  #hasBudgets = false;
   /** When there was last something to call. */
   #lastBusyAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -103,17 +105,20 @@ export class PermitStock {
   }
 
   set policy(policy: GatePolicy) {
+    // What was granted without limits is in no window: told as returned it would make room in a new one.
+    if (this.isUnlimited) for (const permit of this.#permits.splice(0)) this.passOver(permit);
     this.#policy = policy;
     this.revoke();
-  }
-
-  get #idleAfterMs(): number {
-    return this.#fairSlots < this.#policy.maxConcurrency ? idleAfterMs.wanted : idleAfterMs.unwanted;
   }
 
   /** No permit is for a moment of its own. */
   get isUnlimited(): boolean {
     return this.#policy.limits.length === 0;
+  }
+
+  /** Nobody else could use what is granted to this worker. */
+  get #costsNothing(): boolean {
+    return this.isUnlimited && !this.#hasBudgets;
   }
 
   /** A permit whose start has come, if a slot is free for it; if its start is all that is missing, `onChange` tells when it comes. */
@@ -173,6 +178,7 @@ export class PermitStock {
 
   /** What the answers of a call said of the account's limits. `sentAt`: its last request. */
   observe(budgets: readonly BudgetReport[], sentAt: number): void {
+    if (budgets.length > 0) this.#hasBudgets = true;
     this.#report.budgets.observe(budgets, sentAt, this.#deps.now());
   }
 
@@ -222,19 +228,22 @@ export class PermitStock {
     // While others have all slots, permits would go to waste here.
     if (this.#slots === 0) {
       if (this.#isShortOfSlots || stocked > 0 || ready === 0) return 0;
-      return this.isUnlimited ? unlimitedStock : Math.min(ready, firstWant, this.#policy.maxConcurrency);
+      return this.#costsNothing ? unlimitedStock : Math.min(ready, firstWant, this.#policy.maxConcurrency);
     }
     const usable = this.#usableSlots(demand);
     const room = (this.isUnlimited ? Math.max(4 * usable, unlimitedStock) : usable) - inFlight;
     // Where they cost nothing, there are some for what comes next, too.
-    if (this.isUnlimited) return ready > stocked ? Math.max(0, room - stocked) : 0;
+    if (this.#costsNothing) return ready > stocked ? Math.max(0, room - stocked) : 0;
     return Math.max(0, Math.min(ready, room) - stocked);
   }
 
   /** It could do more with further slots, and may hope for them. */
-  #needsSlots(demand: Demand): boolean {
-    if (demand.ready === 0 || this.#slots === 0) return demand.ready > 0;
-    return demand.inFlight >= this.#slots && this.#usableSlots(demand) > this.#slots;
+  #needsSlots({ ready, inFlight }: Demand): boolean {
+    if (ready === 0 || this.#slots === 0) return ready > 0;
+    // The fair share that is known is that of what was wanted when the gate was last asked.
+    return (
+      inFlight >= Math.min(this.#slots, this.#fairSlots) && Math.min(this.#policy.maxConcurrency, inFlight + ready) > this.#wantedSlots
+    );
   }
 
   /** Who wants more than ever may hope for a fair share; who has asked for it already waits until others have come down. */
@@ -254,22 +263,25 @@ export class PermitStock {
     const hasNothingToDo = ready === 0 && inFlight === 0;
     const isWaitingForOthers = ready > 0 && this.#slots < Math.min(this.#fairSlots, inFlight + ready);
     // Where there are no limits, nobody waits for permits that come back.
-    const isUrgent = report.isUrgent || (report.hasReturns && !this.isUnlimited);
+    const isUrgent = report.isUrgent || (report.hasReturns && !this.#costsNothing);
     let at = Number.POSITIVE_INFINITY;
     if (isUrgent || isWaitingForOthers) at = this.#lastAskAt + reportAfterMs;
     else if (report.hasSuccesses)
       at = this.#lastAskAt + Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
-    else if (!hasNothingToDo) at = this.#lastAskAt + this.#deps.holdTtlMs / 3;
-    return hasNothingToDo && this.#slots > 0 ? Math.min(at, this.#idleAt) : at;
+    if (hasNothingToDo) return this.#slots > 0 ? Math.min(at, this.#idleAt) : at;
+    return Math.min(at, this.#lastAskAt + this.#deps.holdTtlMs / 3);
   }
 
-  /** When the slots are to be given up, if nothing is called until then. */
+  /** When the slots are to be given up: nobody else's while something is called now and then; others' as soon as there is nothing to do. */
   get #idleAt(): number {
-    return this.#lastBusyAt + this.#idleAfterMs;
+    const isWanted = this.#fairSlots < this.#policy.maxConcurrency;
+    return isWanted ? this.#lastAskAt + idleAfterMs.wanted : this.#lastBusyAt + idleAfterMs.unwanted;
   }
 
   async #ask(want: number, demand: Demand, askedAt: number): Promise<void> {
     const request = this.#takeRequest(want, demand, askedAt);
+    // What is stocked beyond what was asked for is no refusal.
+    const asked = Math.min(want, demand.ready);
     this.#isAsking = true;
     this.#promised = request.keepSlots;
     this.#wantedSlots = request.wantSlots;
@@ -279,8 +291,8 @@ export class PermitStock {
     try {
       const grant = await this.#deps.gate.acquire(this.#deps.account, this.#policy, request);
       isLifted = this.#hasLifted(grant);
-      this.#accept(grant, request, askedAt);
-      this.#deps.onGrant(grant, want);
+      this.#accept(this.#costsNothing && grant.startsMs.length >= asked ? { ...grant, retryInMs: undefined } : grant, request, askedAt);
+      this.#deps.onGrant(grant, Math.max(asked, grant.startsMs.length));
     } catch (error) {
       this.#failedToAsk(request);
       this.#deps.onError(error);
@@ -341,7 +353,7 @@ export class PermitStock {
       for (const startMs of grant.startsMs) this.giveBack(this.#toPermit(grant, startMs));
       return;
     }
-    if (this.isUnlimited && grant.breaker === 'closed' && grant.pausedUntilMs === 0) this.#renew(grant);
+    if (this.#costsNothing && grant.breaker === 'closed' && grant.pausedUntilMs === 0) this.#renew(grant);
     for (const startMs of grant.startsMs) this.#permits.push(this.#toPermit(grant, startMs));
   }
 

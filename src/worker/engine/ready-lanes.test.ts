@@ -86,3 +86,21 @@ test('lets go of lanes whose shard or provider is gone', () => {
   expect(ready.size).toBe(2);
   expect(takeAll(ready)).toEqual(['kept0', 'kept1']);
 });
+
+test('lanes of one tenant keep their order, whatever comes first, last and goes', () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom('push', 'pushFirst', 'shift'), { maxLength: 60 }), (steps) => {
+      const ready = new ReadyLanes();
+      const lanes = lanesOf('a', steps.length);
+      const model: Lane[] = [];
+      steps.forEach((step, i) => {
+        if (step === 'shift') expect(ready.shift()).toBe(model.shift());
+        else ready[step](lanes[i] as Lane);
+        if (step === 'push') model.push(lanes[i] as Lane);
+        if (step === 'pushFirst') model.unshift(lanes[i] as Lane);
+      });
+      expect(ready.size).toBe(model.length);
+      expect(takeAll(ready)).toEqual(model.map(({ digest }) => digest));
+    }),
+  );
+});

@@ -91,8 +91,8 @@ class Fifo {
       this.#items[--this.#head] = lane;
       return;
     }
+    this.#items.length = this.#end++;
     this.#items.unshift(lane);
-    this.#end++;
   }
 
   /** Returns how many are left. */
