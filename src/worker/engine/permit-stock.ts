@@ -1,9 +1,9 @@
 /**
- * A worker's permits and concurrency slots for one account: asks the gate for as many as its ready calls can use, keeps them until
- * their start, and reports how calls ended, all in the same round trip.
+ * A worker's permits for one account: asks the gate for as many as its ready calls can use, keeps them until their start, and reports how
+ * calls ended, all in the same round trip. What it says of its concurrency slots there is slot-hold.ts's.
  *
  * Always: no call starts before its permit's start nor more than `useWithinMs` after it, so that the gate's margin covers what a window
- * sees at the provider; never more calls than slots, and, while an answer is due, never more than were promised to be kept.
+ * sees at the provider.
  */
 import type { AcquireRequest, GatePolicy, Grant } from '../../shared/gate/acquire.ts';
 import type { BudgetReport } from '../../shared/gate/budgets.ts';
@@ -11,6 +11,7 @@ import { useWithinMs } from '../../shared/gate/limits.ts';
 import type { Permit } from './call-under-way.ts';
 import { ClockBounds } from './clock-bounds.ts';
 import { GateReport, type GrantedPermit, throttledReason } from './gate-report.ts';
+import { type Demand, SlotHold } from './slot-hold.ts';
 
 /** Permits are reserved so far ahead: longer than a busy worker's round trip, short enough that a pause voids few. */
 const horizonMs = 150;
@@ -58,11 +59,7 @@ interface StockedPermit extends GrantedPermit {
   until: number;
 }
 
-/** What the worker has to do for the account right now, in calls. */
-export interface Demand {
-  readonly ready: number;
-  readonly inFlight: number;
-}
+const hasWork = ({ ready, inFlight }: Demand): boolean => ready + inFlight > 0;
 
 export class PermitStock {
   readonly #deps: PermitStockDeps;
@@ -71,14 +68,7 @@ export class PermitStock {
   /** Of the permits that no revocation has met yet, wherever they are. */
   #series = { isRevoked: false };
   readonly #redisClock = new ClockBounds();
-  #slots = 0;
-  /** Its fair share: what to come down to, and what it may hope for. */
-  #fairSlots = 0;
-  #wantedSlots = 0;
-  #promised = Number.POSITIVE_INFINITY;
-  #holdEndsAt = 0;
-  /** All slots were others' when this worker last asked for some. */
-  #isShortOfSlots = false;
+  readonly #slots: SlotHold;
   #isAsking = false;
   /** No permits are to be had before this. */
   #askAgainAt = 0;
@@ -91,16 +81,17 @@ export class PermitStock {
   #discardsAnswer = false;
   #isClosed = false;
   readonly #report = new GateReport();
-  #lastAskAt = Number.NEGATIVE_INFINITY;
+  #lastAskAt = 0;
   /** The provider’s answers tell what is left of its limits, though none is configured. */
   #hasBudgets = false;
   /** When there was last something to call. */
-  #lastBusyAt = Number.NEGATIVE_INFINITY;
+  #lastBusyAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
   constructor(policy: GatePolicy, deps: PermitStockDeps) {
     this.#policy = policy;
+    this.#slots = new SlotHold(policy.maxConcurrency);
     this.#deps = deps;
   }
 
@@ -108,6 +99,7 @@ export class PermitStock {
     // What was granted without limits is in no window: told as returned it would make room in a new one.
     if (this.isUnlimited) for (const permit of this.#permits.splice(0)) this.passOver(permit);
     this.#policy = policy;
+    this.#slots.maxConcurrency = policy.maxConcurrency;
     this.revoke();
   }
 
@@ -135,7 +127,7 @@ export class PermitStock {
   }
 
   #has(inFlight: number, now: number): boolean {
-    if (now >= this.#holdEndsAt || inFlight >= Math.min(this.#slots, this.#fairSlots, this.#promised)) return false;
+    if (!this.#slots.mayCall(inFlight, now)) return false;
     this.#dropVoid(now);
     const permit = this.#permits[0];
     if (!permit) return false;
@@ -205,9 +197,14 @@ export class PermitStock {
     const mayWant = now >= this.#askAgainAt;
     const want = mayWant ? this.#want(demand) : 0;
     const isWorthAsking = this.#mustAsk || want >= Math.max(1, this.#permits.length);
-    const needsSlots = mayWant && this.#needsSlots(demand);
     const reportAt = this.#reportAt(demand);
-    if (isWorthAsking || needsSlots || this.#report.hasPause || this.#hasTooMany(demand) || now >= reportAt)
+    if (
+      isWorthAsking ||
+      (mayWant && this.#slots.needsMore(demand)) ||
+      this.#report.hasPause ||
+      this.#slots.hasTooMany(demand) ||
+      now >= reportAt
+    )
       void this.#ask(want, demand, now);
     else this.#wakeAt(Math.min(reportAt, mayWant || demand.ready === 0 ? Number.POSITIVE_INFINITY : this.#askAgainAt));
   }
@@ -217,7 +214,7 @@ export class PermitStock {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#slots === 0 && !this.#isAsking) return;
+    if (this.#slots.isEmpty && !this.#isAsking) return;
     await this.#deps.gate.leave(this.#deps.account).catch((error) => this.#deps.onError(error));
   }
 
@@ -226,79 +223,53 @@ export class PermitStock {
     const { ready, inFlight } = demand;
     const stocked = this.#permits.length;
     // While others have all slots, permits would go to waste here.
-    if (this.#slots === 0) {
-      if (this.#isShortOfSlots || stocked > 0 || ready === 0) return 0;
+    if (this.#slots.isEmpty) {
+      if (this.#slots.isShort || stocked > 0 || ready === 0) return 0;
       return this.#costsNothing ? unlimitedStock : Math.min(ready, firstWant, this.#policy.maxConcurrency);
     }
-    const usable = this.#usableSlots(demand);
+    const usable = this.#slots.usable(demand);
     const room = (this.isUnlimited ? Math.max(4 * usable, unlimitedStock) : usable) - inFlight;
     // Where they cost nothing, there are some for what comes next, too.
     if (this.#costsNothing) return ready > stocked ? Math.max(0, room - stocked) : 0;
     return Math.max(0, Math.min(ready, room) - stocked);
   }
 
-  /** It could do more with further slots, and may hope for them. */
-  #needsSlots({ ready, inFlight }: Demand): boolean {
-    if (ready === 0 || this.#slots === 0) return ready > 0;
-    // The fair share that is known is that of what was wanted when the gate was last asked.
-    return (
-      inFlight >= Math.min(this.#slots, this.#fairSlots) && Math.min(this.#policy.maxConcurrency, inFlight + ready) > this.#wantedSlots
-    );
-  }
-
-  /** Who wants more than ever may hope for a fair share; who has asked for it already waits until others have come down. */
-  #usableSlots({ ready, inFlight }: Demand): number {
-    const couldUse = Math.min(this.#policy.maxConcurrency, inFlight + ready);
-    return couldUse > this.#wantedSlots ? this.#fairSlots : Math.min(this.#slots, this.#fairSlots);
-  }
-
-  /** Others wait for what this worker holds beyond its share. */
-  #hasTooMany({ ready, inFlight }: Demand): boolean {
-    return ready + inFlight > 0 && this.#slots > Math.max(this.#fairSlots, inFlight);
-  }
-
   /** When the gate is to hear from this worker even if it wants nothing. */
-  #reportAt({ ready, inFlight }: Demand): number {
+  #reportAt(demand: Demand): number {
     const report = this.#report;
-    const hasNothingToDo = ready === 0 && inFlight === 0;
-    const isWaitingForOthers = ready > 0 && this.#slots < Math.min(this.#fairSlots, inFlight + ready);
-    // Where there are no limits, nobody waits for permits that come back.
-    const isUrgent = report.isUrgent || (report.hasReturns && !this.#costsNothing);
-    let at = Number.POSITIVE_INFINITY;
-    if (isUrgent || isWaitingForOthers) at = this.#lastAskAt + reportAfterMs;
+    // Where they cost nothing, nobody waits for permits that come back.
+    const isUrgent = report.isUrgent || (report.hasReturns && !this.#costsNothing) || this.#slots.isWaitingForOthers(demand);
+    let afterMs = Number.POSITIVE_INFINITY;
+    if (isUrgent) afterMs = reportAfterMs;
     else if (report.hasSuccesses)
-      at = this.#lastAskAt + Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
-    if (hasNothingToDo) return this.#slots > 0 ? Math.min(at, this.#idleAt) : at;
-    return Math.min(at, this.#lastAskAt + this.#deps.holdTtlMs / 3);
+      afterMs = Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
+    if (hasWork(demand)) return this.#lastAskAt + Math.min(afterMs, this.#deps.holdTtlMs / 3);
+    return Math.min(this.#lastAskAt + afterMs, this.#slots.isEmpty ? Number.POSITIVE_INFINITY : this.#idleAt);
   }
 
-  /** When the slots are to be given up: nobody else's while something is called now and then; others' as soon as there is nothing to do. */
+  /** When the slots are to be given up: nobody else's while something is called now and then; others' as soon as there is no work. */
   get #idleAt(): number {
-    const isWanted = this.#fairSlots < this.#policy.maxConcurrency;
-    return isWanted ? this.#lastAskAt + idleAfterMs.wanted : this.#lastBusyAt + idleAfterMs.unwanted;
+    return this.#slots.areWanted ? this.#lastAskAt + idleAfterMs.wanted : this.#lastBusyAt + idleAfterMs.unwanted;
   }
 
   async #ask(want: number, demand: Demand, askedAt: number): Promise<void> {
     const request = this.#takeRequest(want, demand, askedAt);
-    // What is stocked beyond what was asked for is no refusal.
-    const asked = Math.min(want, demand.ready);
+    // What is stocked beyond what there is to call is no refusal where it does not come.
+    const needed = this.#costsNothing ? Math.min(want, demand.ready) : want;
     this.#isAsking = true;
-    this.#promised = request.keepSlots;
-    this.#wantedSlots = request.wantSlots;
     this.#lastAskAt = askedAt;
     if (demand.ready > 0) this.#lastBusyAt = askedAt;
     let isLifted = false;
     try {
       const grant = await this.#deps.gate.acquire(this.#deps.account, this.#policy, request);
       isLifted = this.#hasLifted(grant);
-      this.#accept(this.#costsNothing && grant.startsMs.length >= asked ? { ...grant, retryInMs: undefined } : grant, request, askedAt);
-      this.#deps.onGrant(grant, Math.max(asked, grant.startsMs.length));
+      this.#accept(grant, needed, askedAt);
+      this.#deps.onGrant(grant, Math.max(needed, grant.startsMs.length));
     } catch (error) {
       this.#failedToAsk(request);
       this.#deps.onError(error);
     } finally {
       this.#isAsking = false;
-      this.#promised = Number.POSITIVE_INFINITY;
       this.#discardsAnswer = false;
       if (isLifted) this.#deps.onLifted();
       this.#deps.onChange();
@@ -306,26 +277,16 @@ export class PermitStock {
   }
 
   /** What is to be asked and told; what is told once is taken out. */
-  #takeRequest(want: number, { ready, inFlight }: Demand, askedAt: number): AcquireRequest {
-    const isIdle = ready === 0 && inFlight === 0 && askedAt >= this.#idleAt;
+  #takeRequest(want: number, demand: Demand, askedAt: number): AcquireRequest {
+    const isIdle = !hasWork(demand) && askedAt >= this.#idleAt;
     if (isIdle) this.#giveAllBack();
-    const keepSlots = isIdle ? 0 : Math.max(inFlight, Math.min(this.#slots, this.#fairSlots));
-    return {
-      want,
-      horizonMs,
-      keepSlots,
-      wantSlots: isIdle ? 0 : Math.min(this.#policy.maxConcurrency, Math.max(keepSlots, inFlight + ready)),
-      ...this.#report.take(askedAt),
-    };
+    return { want, horizonMs, ...this.#slots.ask(demand, isIdle), ...this.#report.take(askedAt) };
   }
 
-  /**
-   * The request may have been carried out: slots beyond those it promised to keep may be others' now, and permits it granted are lost, which
-   * errs on the safe side.
-   */
+  /** The request may have been carried out: permits it granted are lost, which errs on the safe side. */
   #failedToAsk(request: AcquireRequest): void {
     this.#report.tellAgain(request);
-    this.#slots = Math.min(this.#slots, request.keepSlots);
+    this.#slots.unanswered();
     this.#silentUntil = this.#deps.now() + retryAfterErrorMs;
   }
 
@@ -334,17 +295,14 @@ export class PermitStock {
     return nowMs < this.#pausedUntilMs && pausedUntilMs < this.#pausedUntilMs;
   }
 
-  #accept(grant: Grant, { want, wantSlots }: AcquireRequest, askedAt: number): void {
+  #accept(grant: Grant, needed: number, askedAt: number): void {
     const now = this.#deps.now();
-    this.#slots = grant.slots;
-    this.#fairSlots = grant.fairSlots;
-    this.#isShortOfSlots = grant.slots === 0 && wantSlots > 0;
     // By the clock of the asking: the gate's hold ends later than this.
-    this.#holdEndsAt = askedAt + this.#deps.holdTtlMs * 0.8;
+    this.#slots.granted(grant, askedAt + this.#deps.holdTtlMs * 0.8);
     // Whatever announced that may have been lost on its way.
     if (grant.epoch > this.#report.epoch || grant.breaker === 'open' || grant.pausedUntilMs > 0) this.#voidAll();
     this.#report.learnEpoch(grant.epoch);
-    this.#askAgainAt = this.#nextAskAt(grant, want, now);
+    this.#askAgainAt = this.#nextAskAt(grant, needed, now);
     this.#pausedUntilMs = grant.pausedUntilMs;
     if (!this.#discardsAnswer) this.#mustAsk = false;
     this.#redisClock.learn(askedAt, now, grant.nowMs);
@@ -363,12 +321,12 @@ export class PermitStock {
     for (const permit of this.#permits) if (permit.epoch === epoch) permit.until = until;
   }
 
-  #nextAskAt(grant: Grant, want: number, now: number): number {
+  #nextAskAt(grant: Grant, needed: number, now: number): number {
     if (this.#discardsAnswer) return 0;
-    if (grant.retryInMs !== undefined) return now + grant.retryInMs;
+    if (grant.retryInMs !== undefined && grant.startsMs.length < needed) return now + grant.retryInMs;
     const askAgainAt = this.#hasLifted(grant) ? now : this.#askAgainAt;
-    if (this.#isShortOfSlots) return Math.max(askAgainAt, now + noSlotsRetryMs);
-    return want > 0 ? now : askAgainAt;
+    if (this.#slots.isShort) return Math.max(askAgainAt, now + noSlotsRetryMs);
+    return needed > 0 ? now : askAgainAt;
   }
 
   /** Never early, and never late, whatever the answer's way took. */
