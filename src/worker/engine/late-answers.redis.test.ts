@@ -1,19 +1,16 @@
 /** Answers that come after what they tell has changed: nothing older than that is called, and nothing twice. A real Redis, a played provider. */
 import { expect, test } from 'vitest';
 import { allAre, update } from '../../../test/support/bench-facts.ts';
-import type { Bench, WorkerOptions } from '../../../test/support/engine.ts';
+import type { Bench } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
-import { useBenches } from '../../../test/support/use-benches.ts';
+import { createPlayedProvider } from '../../../test/support/played-provider.ts';
+import { usePlayedBench } from '../../../test/support/use-benches.ts';
 import type { Claimed } from '../../shared/queue/claim.ts';
 
-const startBench = useBenches();
 let bench: Bench;
-
-async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}) {
-  bench = await startBench();
-  return startWith(bench, provider, options);
-}
+const open = usePlayedBench((started) => {
+  bench = started;
+});
 
 const lose = () => {
   throw new Error('the answer was lost');

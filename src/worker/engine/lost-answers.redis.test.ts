@@ -1,20 +1,17 @@
 /** Redis that answers late, not at all, or not for a while: nothing is lost, repeated or charged for it. A real Redis, a played provider. */
 import { expect, test } from 'vitest';
 import { allAre, create, pending, update, viewOf } from '../../../test/support/bench-facts.ts';
-import { type Bench, crash, failed, type WorkerOptions } from '../../../test/support/engine.ts';
+import { type Bench, crash, failed } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
+import { createPlayedProvider } from '../../../test/support/played-provider.ts';
 import { providerConfig } from '../../../test/support/provider-config.ts';
-import { useBenches } from '../../../test/support/use-benches.ts';
+import { usePlayedBench } from '../../../test/support/use-benches.ts';
 import type { Claimed } from '../../shared/queue/claim.ts';
 
-const startBench = useBenches();
 let bench: Bench;
-
-async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}) {
-  bench = await startBench();
-  return startWith(bench, provider, options);
-}
+const open = usePlayedBench((started) => {
+  bench = started;
+});
 
 const lost = () => {
   throw new Error('the answer was lost');

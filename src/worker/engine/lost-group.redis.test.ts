@@ -1,18 +1,15 @@
 /** A consumer group that was deleted by hand or by a damaged restore, with workers at work: a real Redis, a played provider. */
 import { expect, test } from 'vitest';
 import { allAre, allDone, create, pending, update } from '../../../test/support/bench-facts.ts';
-import { type Bench, crash, type WorkerOptions } from '../../../test/support/engine.ts';
-import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
+import { type Bench, crash } from '../../../test/support/engine.ts';
+import { createPlayedProvider } from '../../../test/support/played-provider.ts';
 import { providerConfig } from '../../../test/support/provider-config.ts';
-import { useBenches } from '../../../test/support/use-benches.ts';
+import { usePlayedBench } from '../../../test/support/use-benches.ts';
 
-const startBench = useBenches();
 let bench: Bench;
-
-async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}) {
-  bench = await startBench();
-  return startWith(bench, provider, options);
-}
+const open = usePlayedBench((started) => {
+  bench = started;
+});
 
 test('a group that was lost is made anew: what was final is not called again, what was not is, in order', async () => {
   const provider = createPlayedProvider();

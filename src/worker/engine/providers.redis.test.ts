@@ -5,19 +5,14 @@ import { accepted, type Bench, crash, failed, playedAdapter, type WorkerOptions 
 import { eventually } from '../../../test/support/eventually.ts';
 import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
 import { providerConfig } from '../../../test/support/provider-config.ts';
-import { useBenches } from '../../../test/support/use-benches.ts';
+import { usePlayedBench } from '../../../test/support/use-benches.ts';
 import type { QueueReader } from '../../shared/queue/claim.ts';
 import type { CallOutcome } from '../providers/provider.ts';
 
-const startBench = useBenches();
 let bench: Bench;
-
-async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}, shards = 1) {
-  bench = await startBench({ shards });
-  const worker = startWith(bench, provider, options);
-  await eventually(() => worker.fleet.shardsOwned === shards, { intervalMs: 1 });
-  return worker;
-}
+const open = usePlayedBench((started) => {
+  bench = started;
+});
 
 /** The worker shares the test's connection: what it would do now is done when this returns. */
 async function turns(): Promise<void> {
@@ -119,14 +114,14 @@ describe('tenants with accounts of their own', () => {
   });
 
   test('may have killed workers: then they take their turn at the account they came to, and hold up nobody at the former one', async () => {
-    bench = await startBench();
     const hanging = createPlayedProvider({ holds: () => true });
+    const first = await open(hanging);
     await Promise.all([submit('a', 'a'), submit('b', 'b')]);
-    for (const calls of [2, 4]) {
-      const worker = startWith(bench, hanging);
-      await hanging.calls(calls);
-      await crash(worker);
-    }
+    await hanging.calls(2);
+    await crash(first);
+    const second = startWith(bench, hanging);
+    await hanging.calls(4);
+    await crash(second);
     let write = () => {};
     const mayWrite = new Promise<void>((resolve) => {
       write = resolve;

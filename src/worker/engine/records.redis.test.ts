@@ -1,19 +1,16 @@
 /** What becomes of the operations on a record: folding, order, conflicts, retries, dead letters. A real Redis, a played provider. */
 import { describe, expect, test } from 'vitest';
 import { allAre, allDone, create, pending, placeOf, update, viewOf } from '../../../test/support/bench-facts.ts';
-import { accepted, type Bench, failed, type WorkerOptions } from '../../../test/support/engine.ts';
+import { accepted, type Bench, failed } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
 import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
 import { providerConfig, retrying } from '../../../test/support/provider-config.ts';
-import { useBenches } from '../../../test/support/use-benches.ts';
+import { usePlayedBench } from '../../../test/support/use-benches.ts';
 
-const startBench = useBenches();
 let bench: Bench;
-
-async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}) {
-  bench = await startBench();
-  return startWith(bench, provider, options);
-}
+const open = usePlayedBench((started) => {
+  bench = started;
+});
 
 /** Holds the provider's only slot with another record, so that what is sent meanwhile waits together. */
 async function whileBusy(provider: PlayedProvider, send: () => Promise<string[]>): Promise<string[]> {

@@ -1,21 +1,16 @@
 /** Calls that were handed over and did not start, or were cut: a real Redis, a played provider. */
 import { describe, expect, test } from 'vitest';
 import { allAre, pending, update, viewOf } from '../../../test/support/bench-facts.ts';
-import { accepted, type Bench, type WorkerOptions } from '../../../test/support/engine.ts';
+import { accepted, type Bench } from '../../../test/support/engine.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { createPlayedProvider, type PlayedProvider, startWith } from '../../../test/support/played-provider.ts';
+import { createPlayedProvider } from '../../../test/support/played-provider.ts';
 import { providerConfig } from '../../../test/support/provider-config.ts';
-import { useBenches } from '../../../test/support/use-benches.ts';
+import { usePlayedBench } from '../../../test/support/use-benches.ts';
 
-const startBench = useBenches();
 let bench: Bench;
-
-async function open(provider: PlayedProvider, options: Partial<WorkerOptions> = {}, shards = 1) {
-  bench = await startBench({ shards });
-  const worker = startWith(bench, provider, options);
-  await eventually(() => worker.fleet.shardsOwned === shards, { intervalMs: 1 });
-  return worker;
-}
+const open = usePlayedBench((started) => {
+  bench = started;
+});
 
 describe('calls that do not start', () => {
   test('again and again keep no processor busy, and charge nobody', async () => {

@@ -24,7 +24,7 @@ const refusals: Refusals = new Map<number, Refusal>([
   [410, { kind: 'gone', code: 'gone' }],
   [425, { kind: 'transient', code: 'too_early' }],
   [429, { kind: 'rate_limited', code: 'rate_limited' }],
-  // Not implemented, HTTP version not supported: the same call will never pass.
+  // A method or a version of HTTP that the server does not know: the same call will never pass.
   [501, { kind: 'invalid', code: 'rejected' }],
   [505, { kind: 'invalid', code: 'rejected' }],
 ]);
