@@ -3,6 +3,7 @@
  * beginning and compared in constant time, so that neither the list nor the time tells anything about a key.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
+import { StartProblem } from '../shared/domain/start-problem.ts';
 
 export const scopes = ['ingest', 'read', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
@@ -23,7 +24,7 @@ export interface ApiKey {
 /** Makes requests while no keys are set. */
 export const anonymous: Caller = { id: 'anonymous', scopes: new Set(scopes), tenant: undefined };
 
-export class ApiKeysError extends Error {}
+export class ApiKeysError extends StartProblem {}
 
 /** The text of `SLUICE_API_KEYS`: JSON, or the path of a file that holds it. Throws `ApiKeysError` with all that is wrong. */
 export function parseApiKeys(text: string, readFile: (path: string) => string): ApiKey[] {

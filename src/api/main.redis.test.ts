@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../scripts/free-port.mjs';
 import { eventually } from '../../test/support/eventually.ts';
 import { startApi } from '../../test/support/processes.ts';
 import { type RedisServer, startRedis } from '../../test/support/redis.ts';
@@ -53,13 +52,6 @@ describe('the API process', () => {
       code: 2,
       text: expect.stringContaining('SLUICE_SHARDS'),
     });
-  });
-
-  it('says so where its port is taken', async () => {
-    const port = String(await freePort());
-    const first = await startApi({ redisUrl: redis.url, env: { PORT: port } });
-    expect(await refusal({ PORT: port })).toMatchObject({ code: 2, text: expect.stringContaining('EADDRINUSE') });
-    await first.stop();
   });
 
   it('finishes the request it is reading when it is told to stop, takes no other, and exits 0', async () => {

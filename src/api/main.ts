@@ -1,11 +1,11 @@
 /** The API process: settings from the environment, signals, exit codes. */
 import { readFileSync } from 'node:fs';
 import { parseSettings, type Settings, SettingsError, summarizeSettings } from '../shared/config/settings.ts';
-import { ShardCountMismatch } from '../shared/redis/shard-count.ts';
+import { isStartProblem } from '../shared/domain/start-problem.ts';
 import { createLogger, type Logger } from '../shared/telemetry/logger.ts';
 import { anonymousProblem } from './anonymous.ts';
 import { type Api, startApi } from './api.ts';
-import { type ApiKey, ApiKeysError, parseApiKeys } from './api-keys.ts';
+import { type ApiKey, parseApiKeys } from './api-keys.ts';
 
 const stopSignals = ['SIGTERM', 'SIGINT'] as const;
 /** Over and above the drain: the time to end connections. */
@@ -40,13 +40,8 @@ function stopOnSignals(api: Api, settings: Settings, logger: Logger): void {
   for (const signal of stopSignals) process.on(signal, () => stop(signal));
 }
 
-function isOperatorsFault(error: unknown): error is Error {
-  if (error instanceof SettingsError || error instanceof ApiKeysError || error instanceof ShardCountMismatch) return true;
-  return error instanceof Error && ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL'].includes((error as { code?: string }).code ?? '');
-}
-
 function giveUp(error: unknown): never {
-  if (!isOperatorsFault(error)) throw error;
+  if (!isStartProblem(error)) throw error;
   console.error(error.message);
   process.exit(2);
 }

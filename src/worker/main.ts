@@ -1,7 +1,7 @@
 /** The worker process: settings from the environment, signals, exit codes. */
 import { setFlagsFromString } from 'node:v8';
-import { parseSettings, SettingsError, summarizeSettings } from '../shared/config/settings.ts';
-import { ShardCountMismatch } from '../shared/redis/shard-count.ts';
+import { parseSettings, summarizeSettings } from '../shared/config/settings.ts';
+import { isStartProblem } from '../shared/domain/start-problem.ts';
 import { createLogger } from '../shared/telemetry/logger.ts';
 import { startWorker } from './worker.ts';
 
@@ -33,7 +33,7 @@ try {
   process.on('SIGTERM', () => stop('SIGTERM'));
   process.on('SIGINT', () => stop('SIGINT'));
 } catch (error) {
-  if (!(error instanceof SettingsError) && !(error instanceof ShardCountMismatch)) throw error;
+  if (!isStartProblem(error)) throw error;
   console.error(error.message);
   process.exit(2);
 }

@@ -43,3 +43,19 @@ test('a setting that does not parse stops a process at its start, and it says wh
   const start = startApi({ redisUrl: redis.url, env: { SLUICE_SHARDS: 'many' } });
   await expect(start).rejects.toThrow('SLUICE_SHARDS');
 });
+
+test('a port that is taken stops a process at its start, and one line says which, with exit code 2', async () => {
+  const worker = await startWorker({ redisUrl: redis.url });
+  started.push(worker);
+  const { port } = new URL(worker.url);
+  const settings = { METRICS_PORT: port, PORT: port };
+  for (const start of [startWorker, startApi]) {
+    const refused = await start({ redisUrl: redis.url, env: settings, waitUntilReady: false });
+    expect(await refused.ended).toEqual({ code: 2, signal: null });
+    const plainLines = refused
+      .log()
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('{'));
+    expect(plainLines).toEqual([`listen EADDRINUSE: address already in use 127.0.0.1:${port}`]);
+  }
+});

@@ -72,9 +72,21 @@ async function startProcess(
 ): Promise<ServiceProcess> {
   const failure = inject('buildFailure');
   if (failure) throw new Error(`dist/ could not be built: ${failure}`);
-  const port = options.env?.[portName] ?? String(await freePort());
-  const process = launch(name, `http://127.0.0.1:${port}`, environment(options, { [portName]: port }));
-  if (options.waitUntilReady === false) return process;
+  const givenPort = options.env?.[portName];
+  for (let attempt = 1; ; attempt++) {
+    const port = givenPort ?? String(await freePort());
+    const process = launch(name, `http://127.0.0.1:${port}`, environment(options, { [portName]: port }));
+    if (options.waitUntilReady === false) return process;
+    await untilReady(process, readyPath);
+    if (!process.hasEnded()) return process;
+    // Somebody else may have got the port in between.
+    const mayTryAgain = attempt < 5 && givenPort === undefined && process.log().includes('EADDRINUSE');
+    if (!mayTryAgain) throw new Error(`${name} ended at its start:\n${process.log()}`);
+  }
+}
+
+/** Waits until it is ready or has ended. */
+async function untilReady(process: ServiceProcess, readyPath: string): Promise<void> {
   await eventually(async () => {
     if (process.hasEnded()) return true;
     const answer = await fetch(`${process.url}${readyPath}`, { signal: AbortSignal.timeout(2_000) });
@@ -82,10 +94,8 @@ async function startProcess(
     return answer.status === 200;
   }).catch(async (error: unknown) => {
     await process.kill9();
-    throw new Error(`${name} did not get ready:\n${process.log()}`, { cause: error });
+    throw new Error(`${process.name} did not get ready:\n${process.log()}`, { cause: error });
   });
-  if (process.hasEnded()) throw new Error(`${name} ended at its start:\n${process.log()}`);
-  return process;
 }
 
 function environment(options: ProcessOptions, own: Record<string, string>): Record<string, string> {

@@ -6,6 +6,7 @@
  * are listed at once. An empty value counts as not set, as compose files and charts write `NAME=` for "nothing".
  */
 import { maskRedisAddress } from '../domain/redis-address.ts';
+import { StartProblem } from '../domain/start-problem.ts';
 import { base64Bytes, boolean, integer, oneOf, type Parser, redisUrl, textLike, Unparsable } from './parsers.ts';
 
 export interface Setting<T> {
@@ -133,7 +134,7 @@ export type SettingName = keyof typeof settingTable;
 export type Settings = { readonly [K in SettingName]: (typeof settingTable)[K] extends Setting<infer T> ? T : never };
 
 /** Says every problem of an environment at once, a line each; holds no value of a secret. */
-export class SettingsError extends Error {
+export class SettingsError extends StartProblem {
   readonly problems: readonly string[];
   constructor(problems: readonly string[]) {
     super(`the settings cannot be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);

@@ -1,10 +1,11 @@
 /** The number of shards is part of what Redis holds: a process that was told another one must not start. */
+import { StartProblem } from '../domain/start-problem.ts';
 import type { RedisClient } from './connection.ts';
 import type { Keys } from './keys.ts';
 
 const retryMs = 500;
 
-export class ShardCountMismatch extends Error {
+export class ShardCountMismatch extends StartProblem {
   constructor(stored: string, configured: number) {
     super(
       `SLUICE_SHARDS is ${configured}, but this deployment was made with ${stored} shards: set SLUICE_SHARDS=${stored}, or use another SLUICE_KEY_PREFIX`,
