@@ -89,11 +89,12 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
     const merged = parseMerged(base.wire, opened.own, { allowPrivateNetworks: true });
     if (merged.status === 'invalid') return unreadable(whyInvalid(merged.errors));
     const { version, created_at, updated_at } = opened.record;
+    const { account: _, ...own } = merged.config;
     const config: ProviderConfig = {
-      ...merged.config,
       account: queueName(provider, tenant),
       isPaused: base.record.paused,
       version: base.record.version + version,
+      ...own,
     };
     return {
       status: 'ready',

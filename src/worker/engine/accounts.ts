@@ -131,7 +131,6 @@ export class Accounts {
       onError: (error) => telemetry.fault('redis', error, { provider }),
     });
     const dispatcher = new Dispatcher({
-      ...this.#events,
       account: name,
       createAdapter,
       canKeepAdapter,
@@ -141,6 +140,7 @@ export class Accounts {
       shareOfShards,
       isReading: () => isReading(name),
       pacer,
+      ...this.#events,
     });
     return { stock, dispatcher };
   }

@@ -45,7 +45,7 @@ export interface Authentication {
 }
 
 export function createFixedAuthentication(auth: Exclude<AuthConfig, TokenAuth>): Authentication {
-  const credentials: Credentials = { ...fixedHeaders(auth), version: undefined, instanceUrl: undefined };
+  const credentials: Credentials = { version: undefined, instanceUrl: undefined, ...fixedHeaders(auth) };
   return {
     current: () => credentials,
     obtain: async () => ({ status: 'obtained', credentials }),
