@@ -139,16 +139,18 @@ class Writer {
     if (this.#pending.size > 0) this.#schedule(0);
   }
 
+  /** One at a time. */
   async #retry(): Promise<void> {
-    this.#retrying = this.#failed;
+    const tried = this.#failed;
+    this.#retrying = tried;
     this.#failed = new Map();
-    const alone = [...this.#retrying.values()].filter(({ queue }) => !queue.shard.isGone);
+    const alone = [...tried.values()].filter(({ queue }) => !queue.shard.isGone);
     const failed = (await Promise.all(alone.map((item) => this.#tryToWrite([item])))).flat();
     this.#retrying = new Map();
-    const came = this.#failed;
+    const since = this.#failed;
     this.#failed = new Map(failed.map((item) => [item.queue, item]));
-    for (const { queue, items } of came.values()) {
-      if (this.#failed.has(queue)) append(this.#failed, queue, items);
+    for (const { queue, items } of since.values()) {
+      if (this.#failed.has(queue) || !tried.has(queue)) append(this.#failed, queue, items);
       else for (const item of items) this.add(queue, item);
     }
     if (this.#failed.size > 0) this.#scheduleRetry();
@@ -178,7 +180,7 @@ class Writer {
   }
 
   #scheduleRetry(): void {
-    if (this.#retryTimer || this.#isClosed) return;
+    if (this.#retryTimer || this.#retrying.size > 0 || this.#isClosed) return;
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = undefined;
       void this.#retry();
