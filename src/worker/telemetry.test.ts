@@ -45,6 +45,7 @@ test('counts permits by what came of asking', async () => {
     refusedBy: 'rate',
     slots: 5,
     fairSlots: 5,
+    doOthersWait: false,
     breaker: 'closed',
     pausedUntilMs: 0,
     epoch: 0,

@@ -9,6 +9,7 @@ export interface PlayedGate extends Gate {
   slots: number;
   /** Undefined: all that is asked for. */
   fairSlots: number | undefined;
+  doOthersWait: boolean;
   /** Milliseconds between two starts; 0: no limits. */
   paceMs: number;
   thereMs: number;
@@ -33,6 +34,7 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
     starts: [],
     slots: 8,
     fairSlots: undefined,
+    doOthersWait: false,
     paceMs: 0,
     thereMs: 0,
     backMs: 0,
@@ -80,6 +82,7 @@ function answer(gate: PlayedGate, { want, wantSlots, keepSlots, horizonMs }: Acq
     startsMs,
     slots,
     fairSlots,
+    doOthersWait: gate.doOthersWait,
     retryInMs: undefined,
     refusedBy: undefined,
     ...(isShort ? refusal : {}),

@@ -5,7 +5,7 @@
 --   calls or '', 9 pause (ms, 0 for none), 10 its reason, 11 permits returned, 12 max concurrency, 13 failure rate, 14 min calls,
 --   15 breaker window (ms), 16 open for (ms), 17 life of a hold (ms), 18 channel, 19 account, 20 throttling answers,
 --   21 1 if the probe ended without telling anything, 22 number of limits; then for each limit its length (ms), requests, burst, margin (ms); then for each budget what reports.lua says.
--- Replies {word, now (µs), permits, retry in (µs, 0 for none), slots, fair share, breaker state, paused until (ms, 0 for not), epoch,
+-- Replies {word, now (µs), permits, retry in (µs, 0 for none), slots, fair share, 1 if others want more than theirs, breaker state, paused until (ms, 0 for not), epoch,
 --   start of each permit (µs after now; none where the account has no limits)}. Word: `granted` all of them, or why not: `rate`
 --   `quota` `paused` `breaker`. Publishes the account where calls must stop.
 -- Run twice, it spends the permits twice and counts the report twice, never grants the same room twice; `returned` alone must
@@ -65,7 +65,7 @@ readFactor(state, shortest)
 reportPause(state, ARGV[9] * 1000, ARGV[10])
 if throttled > 0 or state.fields.factor then reportThrottling(state, throttled, shortest) end
 reportCalls(state, breaker, request)
-local slots, fair = renewHold(state, request, tonumber(ARGV[12]))
+local slots, fair, othersWait = renewHold(state, request, tonumber(ARGV[12]))
 local allowed, refusal, retryAt = passable(state, want)
 local isHalfOpen = breakerState(state) == 'half_open'
 local limits = (allowed > 0 or request.returned > 0 or hasReports) and readLimits() or {}
@@ -106,8 +106,8 @@ if state.mustPublish then redis.call('PUBLISH', ARGV[18], ARGV[19]) end
 local isShort = permits < want
 local pausedUntil = number(state, 'pause')
 local reply = {
-  isShort and refusal or 'granted', now, permits, isShort and math.max(1000, math.ceil(retryAt - now)) or 0, slots, fair,
+  isShort and refusal or 'granted', now, permits, isShort and math.max(1000, math.ceil(retryAt - now)) or 0, slots, fair, othersWait and 1 or 0,
   breakerState(state), pausedUntil > now and math.ceil(pausedUntil / 1000) or 0, number(state, 'epoch'),
 }
-for i = 1, #starts do reply[9 + i] = starts[i] - now end
+for i = 1, #starts do reply[10 + i] = starts[i] - now end
 return reply

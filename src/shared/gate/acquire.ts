@@ -74,6 +74,8 @@ export interface Grant {
   readonly slots: number;
   /** What it would hold if the slots were shared evenly among those who want them now: what to come down to. */
   readonly fairSlots: number;
+  /** Others want more slots than their share. */
+  readonly doOthersWait: boolean;
   readonly breaker: BreakerState;
   /** By Redis's clock; 0 where the account is not paused. */
   readonly pausedUntilMs: number;
@@ -155,14 +157,14 @@ const words = new Set<unknown>(['granted', 'rate', 'quota', 'paused', 'breaker']
 
 function readReply(reply: unknown): Grant {
   if (!Array.isArray(reply) || !words.has(reply[0])) throw unexpectedReply(script.name, reply);
-  const [word, nowUs, permits, retryUs, slots, fairSlots, breaker, pausedUntilMs, epoch] = reply as [
+  const [word, nowUs, permits, retryUs, slots, fairSlots, othersWait, breaker, pausedUntilMs, epoch] = reply as [
     'granted' | RefusalReason,
-    ...[number, number, number, number, number],
+    ...[number, number, number, number, number, number],
     BreakerState,
     ...[number, number],
   ];
   const startsMs = new Array<number>(permits).fill(0);
-  for (let i = 9; i < reply.length; i += 1) startsMs[i - 9] = reply[i] / 1000;
+  for (let i = 10; i < reply.length; i += 1) startsMs[i - 10] = reply[i] / 1000;
   return {
     nowMs: nowUs / 1000,
     startsMs,
@@ -170,6 +172,7 @@ function readReply(reply: unknown): Grant {
     refusedBy: word === 'granted' ? undefined : word,
     slots,
     fairSlots,
+    doOthersWait: othersWait === 1,
     breaker,
     pausedUntilMs,
     epoch,

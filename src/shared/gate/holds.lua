@@ -37,7 +37,8 @@ local function divide(workers, slots, now, turn)
   return 0
 end
 
--- Renews this worker's hold: what it keeps, and from the free slots what its share allows. Returns its slots and its fair share.
+-- Renews this worker's hold: what it keeps, and from the free slots what its share allows. Returns its slots, its fair share, and whether
+-- others want more than theirs.
 local function renewHold(state, request, slots)
   local now, before = state.now, state.holds[request.worker]
   local mine = { name = request.worker, want = request.wantSlots, held = 0, since = now }
@@ -50,15 +51,16 @@ local function renewHold(state, request, slots)
       workers[#workers + 1] = hold
     end
   end
-  local fair = divide(workers, slots, now, request.holdTtl / 10) + mine.share
+  local fair, othersWait = divide(workers, slots, now, request.holdTtl / 10) + mine.share, false
+  for _, worker in ipairs(workers) do othersWait = othersWait or worker ~= mine and worker.want > worker.share end
   local free = math.max(0, slots - others - kept)
   local held = math.max(kept, math.min(mine.want, mine.share, kept + free))
   local field = 'h:' .. request.worker
   if held == 0 and mine.want == 0 then
     if before then state.stale[#state.stale + 1] = field end
-    return 0, fair
+    return 0, fair, othersWait
   end
   if (held > 0) ~= (mine.held > 0) then mine.since = now end
   put(state, field, string.format('%.0f:%.0f:%.0f:%.0f', held, mine.want, now + request.holdTtl, mine.since))
-  return held, fair
+  return held, fair, othersWait
 end

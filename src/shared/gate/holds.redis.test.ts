@@ -121,6 +121,17 @@ test('a holder keeps its slot for its turn', async () => {
   expect(await hold('a', account, { keep: 0, want: 5, max: 1 })).toMatchObject({ slots: 1, fairSlots: 1 });
 });
 
+test('a holder is told whether others want more than their share', async () => {
+  const account = newAccount();
+  expect(await hold('a', account, { want: 5, max: 1 })).toMatchObject({ slots: 1, doOthersWait: false });
+  expect(await hold('b', account, { want: 5, max: 1 })).toMatchObject({ slots: 0, doOthersWait: true });
+  expect(await hold('a', account, { keep: 1, want: 5, max: 1 })).toMatchObject({ slots: 1, fairSlots: 1, doOthersWait: true });
+  await hold('b', account, {});
+  expect(await hold('a', account, { keep: 1, want: 1, max: 1 })).toMatchObject({ doOthersWait: false });
+  await hold('b', account, { want: 3, max: 8 });
+  expect(await hold('a', account, { keep: 1, want: 2, max: 8 })).toMatchObject({ doOthersWait: false });
+});
+
 test('over any history of four workers the holds never pass the maximum', async () => {
   const worker = fc.constantFrom('a', 'b', 'c', 'd');
   const number = fc.integer({ min: 0, max: 12 });

@@ -4,7 +4,7 @@
  *
  * Always: the ends of calls count for the newest epoch known alone; what makes room is told at most once, the rest again if the answer was lost.
  */
-import type { AcquireRequest } from '../../shared/gate/acquire.ts';
+import type { AcquireRequest, GatePolicy } from '../../shared/gate/acquire.ts';
 import type { Permit } from './call-under-way.ts';
 import { ObservedBudgets } from './observed-budgets.ts';
 
@@ -13,6 +13,8 @@ export const throttledReason = 'rate_limited';
 
 export interface GrantedPermit extends Permit {
   readonly epoch: number;
+  /** Those it was granted under. */
+  readonly limits: GatePolicy['limits'];
   /** Granted by a half-open breaker, which lets nobody else through until it hears what became of it. */
   isProbe: boolean;
 }
@@ -58,6 +60,11 @@ export class GateReport {
 
   get isEmpty(): boolean {
     return !this.isUrgent && this.#succeeded + this.#returned === 0;
+  }
+
+  /** Under other limits, what came back would make room that was never taken. */
+  forgetReturns(): void {
+    this.#returned = 0;
   }
 
   /** No request was made with the permit. */

@@ -114,13 +114,61 @@ describe('what is told', () => {
     expect(gate.requests[0]).toMatchObject({ want: 3 });
   });
 
-  test('permits that were granted without limits are not told as returned when there are some', async () => {
-    const { stock, gate, work } = playStock({ callMs: 5 });
-    await work(1);
-    stock.policy = { limits, maxConcurrency: 8, breaker: { failureRate: 1, minCalls: 1_000, windowMs: 10_000, openMs: 1_000 } };
+  describe('permits that were granted without limits are not told as returned when there are some', () => {
+    const limited = { limits, maxConcurrency: 8, breaker: { failureRate: 1, minCalls: 1_000, windowMs: 10_000, openMs: 1_000 } };
+    const returned = ({ gate }: ReturnType<typeof playStock>) => gate.requests.reduce((sum, request) => sum + request.returned, 0);
+
+    test('those in stock', async () => {
+      const played = playStock({ callMs: 5 });
+      await played.work(1);
+      played.stock.policy = limited;
+      await pass(5_000);
+      expect(played.gate.starts.length).toBeGreaterThan(20);
+      expect(returned(played)).toBe(0);
+    });
+
+    test('those of a question that is under way', async () => {
+      const played = playStock({ gate: { backMs: 50 } });
+      await played.work(3);
+      played.stock.policy = limited;
+      await pass(5_000);
+      expect(returned(played)).toBe(0);
+    });
+
+    test('those that came back and are not told yet', async () => {
+      const played = playStock();
+      await played.work(3);
+      for (const { permit } of played.taken) played.stock.giveBack(permit);
+      played.stock.policy = limited;
+      await pass(5_000);
+      expect(returned(played)).toBe(0);
+    });
+
+    test('those in hand', async () => {
+      const played = playStock();
+      await played.work(3);
+      played.stock.policy = limited;
+      for (const { permit } of played.taken) played.stock.putBack(permit);
+      await pass(5_000);
+      expect(returned(played)).toBe(0);
+    });
+
+    test('those of before an answer told what is left', async () => {
+      const played = playStock({ callMs: 5 });
+      await played.work(1);
+      played.stock.observe([{ perMs: 86_400_000, requests: 5_000, remaining: 20, resetInMs: undefined }], 0);
+      await pass(60_000);
+      expect(returned(played)).toBe(0);
+    });
+  });
+
+  test('where the limits stay the same, permits that come back are told, whatever else of the policy changes', async () => {
+    const { stock, gate, work, taken } = playStock({ limits });
+    await work(3);
+    stock.policy = { limits: structuredClone(limits), maxConcurrency: 7, breaker: { failureRate: 1, minCalls: 9, windowMs: 9, openMs: 9 } };
+    for (const { permit } of taken) stock.giveBack(permit);
     await pass(5_000);
-    expect(gate.starts.length).toBeGreaterThan(20);
-    expect(gate.requests.reduce((sum, { returned }) => sum + returned, 0)).toBe(0);
+    expect(gate.requests.reduce((sum, { returned }) => sum + returned, 0)).toBe(taken.length);
   });
 
   test('ends are told again after a lost answer; returned permits are not', async () => {

@@ -101,6 +101,29 @@ describe('how many at once', () => {
     expect(gate.requests.filter(({ keepSlots, wantSlots }) => keepSlots === 0 && wantSlots === 0).length).toBeGreaterThan(3);
   });
 
+  test('where others wait for their turn at slots that cannot be shared, the one who has them gives them up as soon as it is idle', async () => {
+    const { gate, work } = playStock({ callMs: 5, gate: { slots: 8, doOthersWait: true } });
+    await work(1);
+    await pass(100);
+    expect(gate.requests.at(-1)).toMatchObject({ keepSlots: 0, wantSlots: 0 });
+  });
+
+  test('who waited for a slot and has nothing to call any more takes its wish back', async () => {
+    const { gate, work, demand, pump } = playStock({ gate: { slots: 0, fairSlots: 1 } });
+    await work(3);
+    await pass(10);
+    demand.ready = 0;
+    gate.isLosing = true;
+    pump();
+    await pass(500);
+    gate.isLosing = false;
+    await pass(1_000);
+    expect(gate.requests.at(-1)).toMatchObject({ keepSlots: 0, wantSlots: 0 });
+    const asked = gate.requests.length;
+    await pass(holdTtlMs);
+    expect(gate.requests).toHaveLength(asked);
+  });
+
   test('after a lost answer it keeps to what it promised: the others may have the rest by now', async () => {
     const { gate, demand, taken, work, pump, end } = playStock({ gate: { slots: 4 } });
     await work(8);
@@ -188,11 +211,16 @@ describe('how many at once', () => {
   });
 });
 
-test('closed, it gives its slots up, so that nobody waits for its hold to end; where it has none, it says nothing', async () => {
+test('closed, it gives up its slots or its wish for some, so that nobody waits for its hold to end; where it has none, it says nothing', async () => {
   const { stock, gate, work } = playStock();
   await work(3);
   await stock.close();
   expect(gate.hasLeft).toBe(true);
+  const waiting = playStock({ gate: { slots: 0, fairSlots: 1 } });
+  await waiting.work(3);
+  await pass(10);
+  await waiting.stock.close();
+  expect(waiting.gate.hasLeft).toBe(true);
   const idle = playStock();
   await idle.stock.close();
   expect(idle.gate.hasLeft).toBe(false);

@@ -5,6 +5,7 @@
  * Always: no call starts before its permit's start nor more than `useWithinMs` after it, so that the gate's margin covers what a window
  * sees at the provider.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { AcquireRequest, GatePolicy, Grant } from '../../shared/gate/acquire.ts';
 import type { BudgetReport } from '../../shared/gate/budgets.ts';
 import { useWithinMs } from '../../shared/gate/limits.ts';
@@ -64,6 +65,8 @@ const hasWork = ({ ready, inFlight }: Demand): boolean => ready + inFlight > 0;
 export class PermitStock {
   readonly #deps: PermitStockDeps;
   #policy: GatePolicy;
+  /** The policy's; the same object while they do not change. */
+  #limits: GatePolicy['limits'];
   #permits: StockedPermit[] = [];
   /** Of the permits that no revocation has met yet, wherever they are. */
   #series = { isRevoked: false };
@@ -91,13 +94,16 @@ export class PermitStock {
 
   constructor(policy: GatePolicy, deps: PermitStockDeps) {
     this.#policy = policy;
+    this.#limits = policy.limits;
     this.#slots = new SlotHold(policy.maxConcurrency);
     this.#deps = deps;
   }
 
   set policy(policy: GatePolicy) {
-    // What was granted without limits is in no window: told as returned it would make room in a new one.
-    if (this.isUnlimited) for (const permit of this.#permits.splice(0)) this.passOver(permit);
+    if (!isDeepStrictEqual(policy.limits, this.#limits)) {
+      this.#limits = policy.limits;
+      this.#report.forgetReturns();
+    }
     this.#policy = policy;
     this.#slots.maxConcurrency = policy.maxConcurrency;
     this.revoke();
@@ -105,7 +111,7 @@ export class PermitStock {
 
   /** No permit is for a moment of its own. */
   get isUnlimited(): boolean {
-    return this.#policy.limits.length === 0;
+    return this.#limits.length === 0;
   }
 
   /** Nobody else could use what is granted to this worker. */
@@ -141,9 +147,10 @@ export class PermitStock {
     if (permit.series?.isRevoked) this.#giveBackFirst();
   }
 
-  /** No request was made with the permit. */
+  /** No request was made with the permit. What was granted under other limits is in none of these windows. */
   giveBack(permit: Permit): void {
-    this.#report.giveBack(permit as StockedPermit);
+    if ((permit as StockedPermit).limits === this.#limits) this.#report.giveBack(permit as StockedPermit);
+    else this.passOver(permit);
   }
 
   /** The permit's request has ended, and told nothing of the provider's health, or not yet. */
@@ -170,6 +177,8 @@ export class PermitStock {
 
   /** What the answers of a call said of the account's limits. `sentAt`: its last request. */
   observe(budgets: readonly BudgetReport[], sentAt: number): void {
+    // What costs nothing so far is in none of them.
+    if (budgets.length > 0 && this.#costsNothing) for (const permit of this.#permits.splice(0)) this.passOver(permit);
     if (budgets.length > 0) this.#hasBudgets = true;
     this.#report.budgets.observe(budgets, sentAt, this.#deps.now());
   }
@@ -214,7 +223,7 @@ export class PermitStock {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#slots.isEmpty && !this.#isAsking) return;
+    if (!this.#slots.isKnown && !this.#isAsking) return;
     await this.#deps.gate.leave(this.#deps.account).catch((error) => this.#deps.onError(error));
   }
 
@@ -244,7 +253,7 @@ export class PermitStock {
     else if (report.hasSuccesses)
       afterMs = Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
     if (hasWork(demand)) return this.#lastAskAt + Math.min(afterMs, this.#deps.holdTtlMs / 3);
-    return Math.min(this.#lastAskAt + afterMs, this.#slots.isEmpty ? Number.POSITIVE_INFINITY : this.#idleAt);
+    return Math.min(this.#lastAskAt + afterMs, this.#slots.isKnown ? this.#idleAt : Number.POSITIVE_INFINITY);
   }
 
   /** When the slots are to be given up: nobody else's while something is called now and then; others' as soon as there is no work. */
@@ -259,11 +268,12 @@ export class PermitStock {
     this.#isAsking = true;
     this.#lastAskAt = askedAt;
     if (demand.ready > 0) this.#lastBusyAt = askedAt;
+    const limits = this.#limits;
     let isLifted = false;
     try {
       const grant = await this.#deps.gate.acquire(this.#deps.account, this.#policy, request);
       isLifted = this.#hasLifted(grant);
-      this.#accept(grant, needed, askedAt);
+      this.#accept(grant, limits, needed, askedAt);
       this.#deps.onGrant(grant, Math.max(needed, grant.startsMs.length));
     } catch (error) {
       this.#failedToAsk(request);
@@ -295,7 +305,7 @@ export class PermitStock {
     return nowMs < this.#pausedUntilMs && pausedUntilMs < this.#pausedUntilMs;
   }
 
-  #accept(grant: Grant, needed: number, askedAt: number): void {
+  #accept(grant: Grant, limits: GatePolicy['limits'], needed: number, askedAt: number): void {
     const now = this.#deps.now();
     // By the clock of the asking: the gate's hold ends later than this.
     this.#slots.granted(grant, askedAt + this.#deps.holdTtlMs * 0.8);
@@ -307,12 +317,13 @@ export class PermitStock {
     if (!this.#discardsAnswer) this.#mustAsk = false;
     this.#redisClock.learn(askedAt, now, grant.nowMs);
     if (grant.slots === 0) this.#giveAllBack();
+    const permits = grant.startsMs.map((startMs) => this.#toPermit(grant, limits, startMs));
     if (this.#discardsAnswer || grant.slots === 0) {
-      for (const startMs of grant.startsMs) this.giveBack(this.#toPermit(grant, startMs));
+      for (const permit of permits) this.giveBack(permit);
       return;
     }
     if (this.#costsNothing && grant.breaker === 'closed' && grant.pausedUntilMs === 0) this.#renew(grant);
-    for (const startMs of grant.startsMs) this.#permits.push(this.#toPermit(grant, startMs));
+    this.#permits.push(...permits);
   }
 
   /** Nothing has happened that would void what is in stock. */
@@ -330,12 +341,11 @@ export class PermitStock {
   }
 
   /** Never early, and never late, whatever the answer's way took. */
-  #toPermit({ nowMs, epoch, breaker }: Grant, startMs: number): StockedPermit {
+  #toPermit({ nowMs, epoch, breaker }: Grant, limits: GatePolicy['limits'], startMs: number): StockedPermit {
     const from = this.#redisClock.latest(nowMs + startMs);
-    const until = this.isUnlimited
-      ? from + unlimitedLifeMs
-      : Math.max(from + leastUseMs, this.#redisClock.earliest(nowMs + startMs) + useWithinMs);
-    return { from, until, epoch, series: this.#series, isProbe: breaker === 'half_open' };
+    const until =
+      limits.length === 0 ? from + unlimitedLifeMs : Math.max(from + leastUseMs, this.#redisClock.earliest(nowMs + startMs) + useWithinMs);
+    return { from, until, epoch, limits, series: this.#series, isProbe: breaker === 'half_open' };
   }
 
   #dropVoid(now: number): void {

@@ -22,6 +22,9 @@ export class SlotHold {
   #wanted = 0;
   #promised = Number.POSITIVE_INFINITY;
   #endsAt = 0;
+  #doOthersWait = false;
+  /** The gate may hold slots for it, or the wish for some: until it is taken back, others come to less. */
+  #isKnown = false;
   /** All slots were others' when this worker last asked for some. */
   #isShort = false;
 
@@ -33,13 +36,17 @@ export class SlotHold {
     return this.#held === 0;
   }
 
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
   get isShort(): boolean {
     return this.#isShort;
   }
 
-  /** Others want slots, too. */
+  /** Others want slots, too, or use some. */
   get areWanted(): boolean {
-    return this.#fair < this.maxConcurrency;
+    return this.#doOthersWait || this.#fair < this.maxConcurrency;
   }
 
   mayCall(inFlight: number, now: number): boolean {
@@ -72,14 +79,17 @@ export class SlotHold {
     const wantSlots = isIdle ? 0 : Math.min(this.maxConcurrency, Math.max(keepSlots, demand.inFlight + demand.ready));
     this.#promised = keepSlots;
     this.#wanted = wantSlots;
+    this.#isKnown = true;
     return { keepSlots, wantSlots };
   }
 
   /** `endsAt`: of the hold. */
-  granted({ slots, fairSlots }: Grant, endsAt: number): void {
+  granted({ slots, fairSlots, doOthersWait }: Grant, endsAt: number): void {
     this.#promised = Number.POSITIVE_INFINITY;
     this.#held = slots;
     this.#fair = fairSlots;
+    this.#doOthersWait = doOthersWait;
+    this.#isKnown = slots > 0 || this.#wanted > 0;
     this.#endsAt = endsAt;
     this.#isShort = slots === 0 && this.#wanted > 0;
   }
