@@ -4,7 +4,7 @@ import { useRedis } from '../../../test/support/use-redis.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import { group } from '../redis/keys.ts';
 import type { Ownership, TakenEntry } from './claim.ts';
-import type { Trial } from './trial.ts';
+import { parseTrial, type Trial } from './trial.ts';
 
 let redis: RedisClient;
 let benches = 0;
@@ -192,4 +192,19 @@ test('marks are written, and written again', async () => {
   expect(await q.reader('w').mark(owner, 'crm', marks)).toBe(true);
   expect(await q.reader('w').mark(owner, 'crm', marks)).toBe(true);
   expect(await redis.hlen(q.keys.tries(0, 'crm'))).toBe(1_000);
+});
+
+test('marks keep what errors say, whatever is in it', async () => {
+  const q = await bench();
+  const owner = await q.own('w');
+  const error = { code: 'c', message: 'separator \x1f, half a character \ud800, "quotes", \n', retryable: true };
+  await q.reader('w').mark(owner, 'crm', new Map([['1-1', { ...failed, error }]]));
+  expect(parseTrial((await redis.hget(q.keys.tries(0, 'crm'), '1-1')) as string)).toEqual({ ...failed, error });
+});
+
+test('a mark of nothing writes nothing', async () => {
+  const q = await bench();
+  const owner = await q.own('w');
+  expect(await q.reader('w').mark(owner, 'crm', new Map())).toBe(true);
+  expect(await redis.exists(q.keys.tries(0, 'crm'))).toBe(0);
 });

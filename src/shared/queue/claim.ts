@@ -140,8 +140,9 @@ export function createQueueReader({ redis, keys, workerId }: { redis: RedisClien
     },
 
     async mark({ shard, epoch }, queue, trials) {
-      const pairs = [...trials].flatMap(([entryId, trial]) => [entryId, packTrial(trial)]);
-      const reply = (await markScript.run(redis, [keys.lease(shard), keys.tries(shard, queue)], [workerId, epoch, ...pairs])) as [string];
+      let texts = '';
+      for (const [entryId, trial] of trials) texts += `${entryId}${textSeparator}${packTrial(trial)}${textSeparator}`;
+      const reply = (await markScript.run(redis, [keys.lease(shard), keys.tries(shard, queue)], [workerId, epoch, texts])) as [string];
       if (reply[0] !== 'marked' && reply[0] !== 'lost') throw unexpectedReply('mark', reply);
       return reply[0] === 'marked';
     },

@@ -22,9 +22,9 @@ beforeEach(async () => {
 });
 
 /** So many operations of one record, each with a field of its own; their ids. */
-async function fill(firstKind: OperationKind = 'update', count = most): Promise<readonly string[]> {
+async function fill(firstKind: OperationKind = 'update'): Promise<readonly string[]> {
   const submitted = await bench.submit(
-    Array.from({ length: count }, (_, i) => ({
+    Array.from({ length: most }, (_, i) => ({
       change: {
         kind: i === 0 ? firstKind : 'update',
         recordId: 'hot',
@@ -55,7 +55,7 @@ const trials = () => bench.redis.exists(bench.keys.tries(0, 'crm'));
 test('what a worker died holding of it goes on with the next owner, in one call, and settles as one', async () => {
   const ids = await fill();
   const hanging = createPlayedProvider({ holds: () => true });
-  const dead = startWith(bench, hanging, { config: providerConfig({ isPaused: true }) });
+  const dead = startWith(bench, hanging, { config: paused });
   await pending(bench, most);
   dead.configure('crm', providerConfig({ version: 2 }));
   await hanging.calls(1);
