@@ -100,6 +100,13 @@ test.each<[OperationKind[], number, OperationKind]>([
   expect(foldLength(lane, false)).toBe(1);
 });
 
+test('a group’s data stay below a million characters together; one operation alone goes whatever its size', () => {
+  const [small, large] = [`{"a":"${'x'.repeat(400_000)}"}`, `{"a":"${'x'.repeat(1_100_000)}"}`];
+  const lane = (...data: string[]): Foldable[] => data.map((dataJson, i) => ({ kind: 'update', dataJson, stamp: { ms: 1, rank: i + 1 } }));
+  expect(foldLength(lane(small, small, small), true)).toBe(2);
+  expect(foldLength(lane(large, small), true)).toBe(1);
+});
+
 test('data of one operation is passed on verbatim', () => {
   expect(mergeData(['{"n": 12345678901234567890}'])).toBe('{"n": 12345678901234567890}');
   expect(mergeData([undefined])).toBeUndefined();

@@ -22,17 +22,24 @@ const takesIn: Record<OperationKind, readonly OperationKind[]> = {
   read: [],
 };
 
+/** The data of a group are no longer than this together, characters: providers refuse bodies that are too large, each in its own way. */
+const maxFoldedLength = 1_000_000;
+
 /** How many operations from the head of the lane go as one call: at least 1. `stamp.ms` must not go back within a group. */
 export function foldLength(lane: readonly Foldable[], isCoalescing: boolean): number {
   if (!isCoalescing) return 1;
   let length = 1;
+  let chars = dataLength(lane[0]);
   for (; length < lane.length; length++) {
     const last = lane[length - 1] as Foldable;
     const next = lane[length] as Foldable;
-    if (isOlder(next.stamp, last.stamp) || !takesIn[kindOf(lane, length)].includes(next.kind)) break;
+    chars += dataLength(next);
+    if (chars > maxFoldedLength || isOlder(next.stamp, last.stamp) || !takesIn[kindOf(lane, length)].includes(next.kind)) break;
   }
   return length;
 }
+
+const dataLength = (operation: Foldable | undefined): number => operation?.dataJson?.length ?? 0;
 
 /** The kind of the call that the first `length` operations make together. */
 export function kindOf(lane: readonly Foldable[], length: number): OperationKind {

@@ -111,3 +111,28 @@ test('thousands of queues of a shard are claimed, and drained, in one round', as
   expect(answers.every((answer) => answer.status === 'read' && answer.isDrained)).toBe(true);
   expect(await redis.exists(q.keys.ready(0))).toBe(0);
 });
+
+test('what a crash leaves of a group to be written is older than its record’s state', async () => {
+  const { q, owner, entries, settle } = await claimed();
+  const [first, ...others] = entries as [ClaimedEntry, ...ClaimedEntry[]];
+  const carrier = entries.at(-1) as ClaimedEntry;
+  const state = { stamp: { ms: 35, rank: most }, isDeleted: false, providerRecordId: undefined, fields: undefined };
+  // Redis knows the script from now on.
+  await settle([settlementOf(owner, { finals: [finalOf(first)] })]);
+  const finals = others.map((entry) =>
+    entry === carrier ? { ...finalOf(entry), record: { digest: entry.digest, state } } : finalOf(entry),
+  );
+  const { evalsha } = redis;
+  const answers: unknown[] = [];
+  // Only the first of its calls gets through.
+  redis.evalsha = ((...args: Parameters<typeof evalsha>) => {
+    if (answers.length > 0) return new Promise(() => {});
+    answers.push(evalsha.apply(redis, args));
+    return answers[0];
+  }) as typeof evalsha;
+  void settle([settlementOf(owner, { finals })]);
+  redis.evalsha = evalsha;
+  await answers[0];
+  expect((await q.inspect()).pending).toBeGreaterThan(0);
+  expect(await redis.hkeys(q.keys.records(0, 'crm'))).toEqual([carrier.digest]);
+});

@@ -107,7 +107,10 @@ function split(settlement: Settlement): Settlement[] {
   const { finals, retries, settledBefore } = settlement;
   const nothing = { ...settlement, finals: [], retries: [], settledBefore: [] };
   return [
-    ...chunk(finals).map((part) => ({ ...nothing, finals: part })),
+    // A record's state comes with the last end of its group. Written first, it makes what a crash leaves of the group stale, not repeated.
+    ...chunk(finals)
+      .reverse()
+      .map((part) => ({ ...nothing, finals: part })),
     ...chunk(retries).map((part) => ({ ...nothing, retries: part })),
     ...chunk(settledBefore).map((part) => ({ ...nothing, settledBefore: part })),
   ];
