@@ -150,20 +150,23 @@ function refusal(method, url, status, text) {
 }
 
 /**
+ * Commands to go on with. Where the routes of this installation send the last of them is asked: its reader may have added some.
  * @param {string} apiUrl
  * @param {string} simulatorUrl
  * @param {string} operationId
  */
-export function nextSteps(apiUrl, simulatorUrl, operationId) {
+export async function nextSteps(apiUrl, simulatorUrl, operationId) {
   const update = { operation: 'update', provider: demoProvider, record_id: 'ada', data: { city: 'London' } };
   const contact = { last_name: 'Hopper', email: 'grace@example.com', contact_type: 'customer' };
   const routed = { operation: 'upsert', provider: 'auto', record_id: 'grace', data: contact };
+  const { providers } = await send('POST', `${apiUrl}/routes/try`, routed);
+  const goal = providers.length === 0 ? 'no route takes this customer' : `this customer goes to ${providers.join(' and ')}`;
   const json = "-H 'content-type: application/json'";
   return [
     `curl -s '${apiUrl}/sync/status/${operationId}'`,
     `curl -s ${apiUrl}/sync ${json} -d '${JSON.stringify(update)}'`,
     `curl -s ${simulatorUrl}/_control/records`,
-    '# routes choose the CRM: a customer goes to hubspot, a lead to salesforce',
+    `# routes choose the CRM: ${goal}`,
     `curl -s ${apiUrl}/sync ${json} -d '${JSON.stringify(routed)}'`,
   ];
 }

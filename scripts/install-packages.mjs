@@ -30,7 +30,7 @@ export function installPackages(root) {
   const args = [...head, 'ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   if (result.status !== 0)
-    return { status: 'failed', message: `npm ci failed:\n${headOf(result.stderr || result.stdout || String(result.error))}` };
+    return { status: 'failed', message: `npm ci failed:\n${describeFailure(result.stderr || result.stdout || String(result.error))}` };
   if (!packagesAreCurrent(root)) return { status: 'failed', message: 'npm ci left node_modules different from package-lock.json' };
   return { status: 'done' };
 }
@@ -58,10 +58,17 @@ function readOptional(file) {
   }
 }
 
-/**
- * npm follows its reason with pages of usage.
- * @param {string} text
- */
-function headOf(text) {
-  return text.trim().split('\n').slice(0, 12).join('\n');
+/** Where npm's stack and the members of its error are; of no use to who reads it. */
+const stackLine = /^npm (?:error|ERR!)(?: {2,}(?:at |\w+: )| \}$)/;
+/** npm follows some reasons with pages of usage. */
+const toldLines = 20;
+const hint = `If npm did not reach its registry, check the network, the proxy and these, then try again:
+  npm config get registry
+  npm config get https-proxy`;
+
+/** @param {string} text */
+function describeFailure(text) {
+  const lines = text.split('\n').filter((line) => line.trim() !== '' && !stackLine.test(line));
+  const isNetwork = /request to|network|registry|ECONN|ETIMEDOUT|EAI_AGAIN/.test(text);
+  return [...lines.slice(0, toldLines), ...(isNetwork ? [hint] : [])].join('\n');
 }

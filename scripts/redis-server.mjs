@@ -4,10 +4,9 @@
  * us. Used by `npm start` and by the tests.
  */
 import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { guardChild } from './child-guard.mjs';
+import { findExecutable } from './find-executable.mjs';
 import { freePort } from './free-port.mjs';
 import { askRedis } from './redis-ask.mjs';
 
@@ -20,28 +19,9 @@ import { askRedis } from './redis-ask.mjs';
  * @property {() => string} log what the server has printed, its last 16 KiB
  */
 
-/**
- * The first of redis-server and valkey-server on the PATH.
- * @returns {string | undefined}
- */
-export function findRedisServer(path = process.env['PATH'] ?? '') {
-  for (const name of ['redis-server', 'valkey-server']) {
-    for (const folder of path.split(delimiter)) {
-      const file = join(folder, name);
-      if (folder !== '' && isExecutable(file)) return file;
-    }
-  }
-  return undefined;
-}
-
-/** @param {string} file */
-function isExecutable(file) {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+/** The first of redis-server and valkey-server on the PATH. */
+export function findRedisServer() {
+  return findExecutable(['redis-server', 'valkey-server']);
 }
 
 /**

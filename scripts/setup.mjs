@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Makes a fresh clone ready: checks Node's version, installs the npm packages and a Redis server where they are missing. Needs nothing
+ * Makes a fresh clone ready: checks Node's version, installs a Redis server and the npm packages where they are missing. Needs nothing
  * but Node itself, says nothing when there is nothing to do, and may run several times at once.
  */
 import { join } from 'node:path';
@@ -23,13 +23,15 @@ export async function setUp({ needsRedis = true } = {}) {
   if (major < /** @type {number} */ (oldestNode[0]) || (major === oldestNode[0] && minor < /** @type {number} */ (oldestNode[1]))) {
     stop(`Node ${oldestNode.join('.')} or later is needed; this is ${process.versions.node}.`);
   }
-  const isComplete = () => packagesAreCurrent(root) && (!needsRedis || findRedisServer() !== undefined);
-  if (isComplete()) return;
+  if (packagesAreCurrent(root) && (!needsRedis || findRedisServer() !== undefined)) return;
   const release = await lock();
   try {
+    // Redis first: where none can be had, that is said at once.
+    if (needsRedis && findRedisServer() === undefined) {
+      step('installing a Redis server', () => installRedis());
+      if (findRedisServer() === undefined) stop('A Redis server was installed but is not on the PATH: open a new shell and try again.');
+    }
     if (!packagesAreCurrent(root)) step('installing npm packages', () => installPackages(root));
-    if (needsRedis && findRedisServer() === undefined) step('installing a Redis server', installRedis);
-    if (!isComplete()) stop('A Redis server was installed but is not on the PATH: open a new shell and try again.');
   } finally {
     release();
   }

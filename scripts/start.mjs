@@ -196,7 +196,7 @@ async function demo(apiUrl, simulatorUrl) {
     `A first sync: upsert of contact "ada" at the provider "demo": ${status} after ${attempts} attempt${attempts === 1 ? '' : 's'}, ${ms} ms.`,
   );
   print('Go on with:');
-  for (const line of nextSteps(apiUrl, simulatorUrl, operationId)) print(`  ${line}`);
+  for (const line of await nextSteps(apiUrl, simulatorUrl, operationId)) print(`  ${line}`);
 }
 
 /**

@@ -9,7 +9,7 @@ import type { JudgeFault } from './fault.ts';
 import { problem, problemResponse } from './problem.ts';
 import { type ApiApp, createAddRoute, createRouter, type Env } from './route.ts';
 import { addDlqRoutes, type DlqDeps } from './routes/dlq.ts';
-import { addDocsRoutes, describeApi } from './routes/docs.ts';
+import { addDocsRedirects, addDocsRoutes, describeApi } from './routes/docs.ts';
 import { addOperatingRoutes, type OperatingDeps } from './routes/operating.ts';
 import { addProviderStatusRoute, type ProviderStatusDeps } from './routes/provider-status.ts';
 import { addProviderRoutes, type ProviderDeps } from './routes/providers.ts';
@@ -50,6 +50,7 @@ export function createApp(deps: AppDeps): ApiHono {
   observe(app, deps);
   app.route('/', router);
   app.route('/v1', router);
+  addDocsRedirects(app);
   app.onError((error, c) => problemResponse(deps.judgeFault(error, { requestId: c.get('requestId'), route: c.req.path.slice(0, 200) })));
   const methodsOf = createMethodsOf(router);
   app.notFound((c) => {

@@ -85,6 +85,25 @@ describe('the API process', () => {
     socket.destroy();
   });
 
+  it('takes many waits for a status at once as no leak, and ends them all when it is told to stop', async () => {
+    const api = await startApi({ redisUrl: redis.url, env: { SLUICE_KEY_PREFIX: 'waits:', SLUICE_SHARDS: '1' } });
+    const send = async (path: string, body: object) => {
+      const headers = { 'content-type': 'application/json' };
+      return (await (await fetch(`${api.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })).json()) as Sent;
+    };
+    // Node warns at the eleventh listener: of the process's signal by many requests, of a request's by many operations.
+    const providers = Array.from({ length: 12 }, (_, index) => `crm-${index}`);
+    for (const name of providers) await send('/providers', { name, base_url: 'http://127.0.0.1:9' });
+    await send('/routes', { name: 'all', providers });
+    const upsert = { operation: 'upsert', data: {} };
+    const sent = await Promise.all([...providers, 'auto'].map((provider) => send('/sync', { ...upsert, provider, record_id: provider })));
+    const answers = Promise.all(sent.map(({ status_url: path }) => fetch(`${api.url}${path}?wait=30`)));
+    await eventually(async () => (await redis.ask('SCARD', 'waits:{00}:waiting')) === '24');
+    expect(await api.stop()).toMatchObject({ code: 0 });
+    expect((await answers).map(({ status }) => status)).toEqual(sent.map(() => 200));
+    expect(api.log()).not.toContain('Warning');
+  });
+
   it('shows no secret in its log', async () => {
     const api = await startApi({ redisUrl: redis.url, env: { SLUICE_ENCRYPTION_KEY: Buffer.alloc(32, 'hunter2!').toString('base64') } });
     await api.stop();
@@ -92,3 +111,7 @@ describe('the API process', () => {
     expect(api.log()).not.toContain(Buffer.alloc(32, 'hunter2!').toString('base64'));
   });
 });
+
+interface Sent {
+  readonly status_url: string;
+}

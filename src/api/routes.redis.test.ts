@@ -122,6 +122,15 @@ describe('operating', () => {
       expect((await api.ask('GET', `/docs/${asset}`)).status, asset).toBe(404);
   });
 
+  it.each(['/', '/docs/', '/v1/docs/'])('leads from %s to the pages', async (path) => {
+    const { status, text, headers } = await api.ask('GET', path);
+    expect([status, headers.get('content-type')]).toEqual([200, 'text/html; charset=UTF-8']);
+    expect(text).toContain('<title>Sluice API</title>');
+    const answer = await fetch(`${api.url}${path}`, { redirect: 'manual' });
+    expect(answer.status).toBe(302);
+    expect(new URL(answer.headers.get('location') ?? '', answer.url).pathname).toMatch(/^(\/v1)?\/docs$/);
+  });
+
   it('documents every code of a problem with its status', () => {
     const page = readFileSync(new URL('../../docs/api-errors.md', import.meta.url), 'utf8');
     const rows = [...page.matchAll(/^\| ([0-9/ ]+) \| `([a-z_]+)` \| \S/gm)].map(([, status, code]) => `${code} ${status?.trim()}`);

@@ -9,6 +9,7 @@
  *   PATCH        /settings    changes what it names
  *   POST         /tokens/expire   access tokens given out so far are refused from now on
  *   GET          /webhooks    what it sent or is sending
+ * A body that is not JSON is answered with 400, one that says something else with 422; nothing is changed then.
  */
 import { z } from 'zod';
 import type { LoggedCall } from './call-log.ts';
@@ -51,12 +52,12 @@ const routes: Readonly<Record<string, Route>> = {
   'GET /limits': (simulator) => ok(describeLimit(simulator)),
   'PUT /limits': (simulator, request) => withBody(limitsSchema, request, (limit) => simulator.setLimit(limit ?? undefined)),
   'GET /settings': (simulator) => ok(simulator.provider.settings()),
-  'PUT /settings': (simulator, request) => changeSettings(simulator, parse(request.text)),
-  'PATCH /settings': (simulator, request) => {
-    const changes = parse(request.text);
-    if (typeof changes !== 'object' || changes === null) return { status: 422, body: { error: 'expected an object' } };
-    return changeSettings(simulator, { ...(simulator.provider.settings() as object), ...changes });
-  },
+  'PUT /settings': (simulator, request) => withJson(request, (settings) => changeSettings(simulator, settings)),
+  'PATCH /settings': (simulator, request) =>
+    withJson(request, (changes) => {
+      if (typeof changes !== 'object' || changes === null) return { status: 422, body: { error: 'expected an object' } };
+      return changeSettings(simulator, { ...(simulator.provider.settings() as object), ...changes });
+    }),
   'POST /tokens/expire': ({ provider }) => {
     if (!provider.expireTokens) return { status: 404, body: { error: 'this kind gives out no tokens' } };
     provider.expireTokens();
@@ -115,16 +116,20 @@ function callToWire(call: LoggedCall) {
 }
 
 function withBody<T>(schema: z.ZodType<T>, request: SimulatedRequest, use: (value: T) => void): Reply {
-  const parsed = schema.safeParse(parse(request.text));
-  if (!parsed.success) return { status: 422, body: { error: z.prettifyError(parsed.error) } };
-  use(parsed.data);
-  return done;
+  return withJson(request, (value) => {
+    const parsed = schema.safeParse(value);
+    if (!parsed.success) return { status: 422, body: { error: z.prettifyError(parsed.error) } };
+    use(parsed.data);
+    return done;
+  });
 }
 
-function parse(text: string): unknown {
+function withJson({ text }: SimulatedRequest, answer: (value: unknown) => Reply): Reply {
+  let value: unknown;
   try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    value = JSON.parse(text);
+  } catch (error) {
+    return { status: 400, body: { error: `the body is not JSON: ${(error as SyntaxError).message}` } };
   }
+  return answer(value);
 }

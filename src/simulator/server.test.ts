@@ -141,6 +141,28 @@ test('settings are replaced or changed in part; a kind without tokens has none t
   expect((await call('GET', '/_control/webhooks')).body).toEqual({ items: [] });
 });
 
+test('a control body that is not JSON is said to be none, and changes nothing', async () => {
+  const { call, url } = await start();
+  await call('PUT', '/_control/faults', { error_rate: 1 });
+  for (const [method, path] of [
+    ['PUT', 'faults'],
+    ['PUT', 'limits'],
+    ['PUT', 'calls'],
+    ['PUT', 'settings'],
+    ['PATCH', 'settings'],
+  ]) {
+    for (const body of ['{error_rate: 0}', '']) {
+      const answer = await fetch(`${url}/_control/${path}`, { method: method as string, body });
+      expect([answer.status, await answer.json()], `${method} ${path}`).toEqual([
+        400,
+        { error: expect.stringMatching(/^the body is not JSON: /) },
+      ]);
+    }
+  }
+  expect((await call('GET', '/_control/faults')).body.error_rate).toBe(1);
+  expect((await call('PUT', '/_control/faults', { error_rate: 2 })).status).toBe(422);
+});
+
 test('a hanging call is logged as in flight and not carried out', async () => {
   const { call, url } = await start();
   await call('PUT', '/_control/faults', { hang: true });

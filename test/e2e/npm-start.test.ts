@@ -71,6 +71,9 @@ test('one command brings up a service that syncs, survives a killed worker, ends
     expect(await statusOf(first.url, id)).toMatchObject({ operations: [{ provider, provider_record_id: expect.any(String) }] });
   }
   await ask('PATCH', `${first.url}/providers/hubspot`, { max_concurrency: 7 });
+  expect(first.output()).toMatch(/this customer goes to hubspot$/m);
+  const toBoth = { entity: 'contact', filter: 'data.contact_type == "customer"', providers: ['hubspot', 'salesforce'] };
+  await ask('PUT', `${first.url}/routes/customers`, toBoth);
 
   const redisPid = JSON.parse(await readFile(join(state, 'redis/process.json'), 'utf8')).pid as number;
   first.child.kill('SIGTERM');
@@ -85,6 +88,7 @@ test('one command brings up a service that syncs, survives a killed worker, ends
   expect(await ask('GET', `${second.url}/providers/hubspot`), 'a demo provider is kept as it was left').toMatchObject({
     max_concurrency: 7,
   });
+  expect(second.output(), 'routes of the reader count').toContain('this customer goes to hubspot and salesforce');
   expect(second.output(), 'what is not kept is said').toContain('simulated providers begin empty');
   second.child.kill('SIGINT');
   expect(await second.ended).toBe(0);

@@ -2,12 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import type { Hono } from 'hono';
 import { z } from 'zod';
 import { providerWire } from '../../shared/providers/wire.ts';
 import { routeWire } from '../../shared/routes/route.ts';
 import { scopes } from '../api-keys.ts';
 import { ProblemError, problemKinds } from '../problem.ts';
-import type { AddRoute, ApiApp } from '../route.ts';
+import type { AddRoute, ApiApp, Env } from '../route.ts';
 import { pausedSchema, shownSchemas, withShown } from '../shown-members.ts';
 
 const tag = 'documentation';
@@ -87,6 +88,15 @@ export function addDocsRoutes(add: AddRoute, document: () => object): void {
       return c.body(new Uint8Array(await readAsset(asset)), 200, { 'content-type': type, ...assetHeaders });
     },
   );
+}
+
+/**
+ * To the pages, from where people look first. They are relative, so that they hold behind a proxy that puts a path in front, and no part of
+ * the document: nothing but a browser needs them.
+ */
+export function addDocsRedirects(app: Hono<Env>): void {
+  app.get('/', (c) => c.redirect('docs'));
+  for (const path of ['/docs/', '/v1/docs/']) app.get(path, (c) => c.redirect('../docs'));
 }
 
 async function readAsset(name: string): Promise<Buffer> {

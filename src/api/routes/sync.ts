@@ -12,6 +12,7 @@ import { describeParent, isFinalStatus } from '../parent-status.ts';
 import { ProblemError } from '../problem.ts';
 import type { StartBody } from '../read-json.ts';
 import { type AddRoute, readBodyBytes } from '../route.ts';
+import { createWaitSignals } from '../wait-signals.ts';
 
 export interface SyncDeps {
   readonly ingest: Ingest;
@@ -161,6 +162,7 @@ export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
   );
 
   let waiting = 0;
+  const startWait = createWaitSignals(deps.stopping);
   add(
     {
       method: 'get',
@@ -179,10 +181,10 @@ export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
       const waitMs = Number(query.wait ?? 0) * 1_000;
       if (waitMs > 0 && waiting + places.length <= maxWaiting) {
         waiting += places.length;
-        const either = eitherAborts(deps.stopping, c.req.raw.signal);
-        const options = { timeoutMs: waitMs, signal: either.signal };
+        const wait = startWait(c.req.raw.signal);
+        const options = { timeoutMs: waitMs, signal: wait.signal };
         await Promise.all(places.map((place) => waitForFinal(deps, place, options))).finally(() => {
-          either.release();
+          wait.release();
           waiting -= places.length;
         });
       }
@@ -239,19 +241,6 @@ async function waitForFinal(
   };
   if (await isFinal()) return;
   await waiter.wait(place, { ...options, isFinal });
-}
-
-/** `AbortSignal.any` keeps every signal it made alive as long as the long-lived one (Node 20). */
-function eitherAborts(stopping: AbortSignal, request: AbortSignal): { signal: AbortSignal; release: () => void } {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  const sources = [stopping, request];
-  for (const source of sources) source.addEventListener('abort', abort);
-  if (sources.some((source) => source.aborted)) abort();
-  const release = () => {
-    for (const source of sources) source.removeEventListener('abort', abort);
-  };
-  return { signal: controller.signal, release };
 }
 
 const iso = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString());

@@ -24,6 +24,12 @@ function errorsOf(input: unknown, more: Partial<ParseOptions> = {}) {
   return parsed.status === 'invalid' ? parsed.errors : [];
 }
 
+function pathsOf(input: unknown) {
+  return errorsOf(input)
+    .map((error) => error.path)
+    .sort();
+}
+
 describe('a configuration of the least there must be', () => {
   it('has every default of the contract', () => {
     expect(valid(minimal).config).toEqual({
@@ -162,11 +168,33 @@ describe('what is wrong', () => {
   });
 
   it('is told all at once', () => {
-    expect(
-      errorsOf({ name: 'X', base_url: 1, colour: 2, timeout_ms: 0 })
-        .map((error) => error.path)
-        .sort(),
-    ).toEqual(['base_url', 'colour', 'name', 'timeout_ms']);
+    expect(pathsOf({ name: 'X', base_url: 1, colour: 2, timeout_ms: 0 })).toEqual(['base_url', 'colour', 'name', 'timeout_ms']);
+  });
+
+  it('is told all at once, whichever check finds it', () => {
+    const password = { type: 'basic', username: 'u', password: '***' };
+    const several = {
+      name: 'X',
+      kind: 'siebel',
+      base_url: 'ftp://a',
+      rate_limit: 0,
+      retry: { base_ms: 9, max_ms: 1 },
+      auth_config: password,
+    };
+    expect(pathsOf(several)).toEqual(['auth_config.password', 'base_url', 'kind', 'name', 'rate_limit', 'retry.max_ms']);
+    expect(pathsOf({ ...minimal, kind: 'siebel', base_url: 'nowhere' })).toEqual(['base_url', 'kind']);
+    const hubspot = { name: 'X', kind: 'hubspot', base_url: 'https://a.example', options: { colour: 1 }, endpoints: {} };
+    expect(pathsOf(hubspot)).toEqual(['auth_config.type', 'endpoints', 'name', 'options.colour']);
+  });
+
+  it.each([
+    ['of a kind that a faulty name might have been', { name: 'HubSpot', options: { record_id_property: 'x' } }, ['name']],
+    ['of a kind there is not', { kind: 'siebel', options: { colour: 1 }, unknown_fields: 'refuse' }, ['kind']],
+    ['of a limit that is faulty', { rate_limit: 0, burst_limit: 5 }, ['rate_limit']],
+    ['of a mapping that is faulty', { mapping: { a: 1 }, unknown_fields: 'refuse' }, ['mapping.a']],
+    ['of credentials that are faulty', { kind: 'hubspot', auth_config: { type: 'bearer' } }, ['auth_config.token']],
+  ])('is not guessed %s', (_, fields, paths) => {
+    expect(pathsOf({ ...minimal, ...fields })).toEqual(paths);
   });
 
   it('tells a missing field from one of a wrong type', () => {

@@ -9,7 +9,6 @@ import { type AuthWire, mapSecrets, secretFields, toAuth } from './auth-wire.ts'
 import type { ProviderConfig, RateLimit } from './config.ts';
 import { toFieldErrors } from './field-errors.ts';
 import { checkAgainstKind, fillKindDefaults, parseOptions } from './kind-rules.ts';
-import type { KindDescription } from './kinds/kind.ts';
 import type { ProviderKinds } from './kinds.ts';
 import { checkPayloadSchema } from './payload-schema.ts';
 import { defaultBatchWaitMs, maskedSecret, type ProviderWire, parsePeriodMs, providerWire, readOnlyFields } from './wire.ts';
@@ -34,24 +33,45 @@ export type ParsedProvider =
 
 export function parseProvider(input: unknown, options: ParseOptions): ParsedProvider {
   const filled = fillKeptSecrets(withoutReadOnly(input), options.keptAuth);
-  if (filled.errors.length > 0) return { status: 'invalid', errors: filled.errors };
   const parsed = providerWire.safeParse(filled.input, { reportInput: true });
-  if (!parsed.success) return { status: 'invalid', errors: parsed.error.issues.flatMap(toFieldErrors) };
+  const found = [...filled.errors, ...(parsed.error?.issues.flatMap(toFieldErrors) ?? [])];
+  if (!parsed.success || found.length > 0) return { status: 'invalid', errors: [...found, ...checkRest(filled.input, found, options)] };
   const given = parsed.data;
-  const kindName = given.kind ?? (options.kinds.has(given.name) ? given.name : 'http');
-  const kind = options.kinds.get(kindName);
-  if (!kind) return { status: 'invalid', errors: [unknownKind(kindName, options.kinds)] };
-  const own = parseOptions(given, kind);
+  const { kind, own, errors } = checkFields(given, options);
+  if (errors.length > 0 || !kind) return { status: 'invalid', errors };
+  const wire = fillKindDefaults(given, kind, own);
+  return { status: 'valid', config: toConfig(wire, kind.name), wire };
+}
+
+const fieldOf = ({ path }: FieldError) => path.split('.')[0] as keyof ProviderWire;
+
+/** What is wrong with the fields that stand up to the wire form, where others do not. */
+function checkRest(input: unknown, found: readonly FieldError[], options: ParseOptions): FieldError[] {
+  if (!isObject(input)) return [];
+  const faulty = new Set(found.map(fieldOf));
+  const rest = Object.entries(input).filter(([field]) => !faulty.has(field as keyof ProviderWire));
+  const parsed = providerWire.safeParse({ name: 'unnamed', base_url: 'https://unknown.invalid', ...Object.fromEntries(rest) });
+  return parsed.success ? checkFields(parsed.data, options, faulty).errors : [];
+}
+
+/** What the wire form alone does not say. No check is made that would need a faulty field: it could only guess. */
+function checkFields(wire: ProviderWire, { kinds, network }: ParseOptions, faulty: ReadonlySet<keyof ProviderWire> = new Set()) {
+  const check = (needed: readonly (keyof ProviderWire)[], errorsOf: () => FieldError[]) =>
+    needed.some((field) => faulty.has(field)) ? [] : errorsOf();
+  const kindName = wire.kind ?? (kinds.has(wire.name) ? wire.name : 'http');
+  const kindFields = wire.kind === undefined ? (['kind', 'name'] as const) : (['kind'] as const);
+  const kind = kinds.get(kindName);
+  const own = kind && parseOptions(wire, kind);
   const errors = [
-    ...checkLimits(given),
-    ...checkAddresses(given, options.network),
-    ...checkAgainstKind(given, kind),
-    ...own.errors,
-    ...checkPayloadFields(given, kind),
+    ...check(['limits', 'rate_limit', 'burst_limit'], () => checkLimits(wire)),
+    ...check(['retry'], () => checkRetry(wire)),
+    ...check(['base_url'], () => checkBaseUrl(wire, network)),
+    ...check(['auth_config'], () => checkAuthUrls(wire, network)),
+    ...check(kindFields, () => (kind ? [...checkAgainstKind(wire, kind), ...(own?.errors ?? [])] : [unknownKind(kindName, kinds)])),
+    ...checkPayloadFields(wire),
+    ...check([...kindFields, 'mapping', 'schema'], () => (kind?.isGeneric ? checkUnknownFields(wire) : [])),
   ];
-  if (errors.length > 0) return { status: 'invalid', errors };
-  const wire = fillKindDefaults(given, kind, own.options);
-  return { status: 'valid', config: toConfig(wire, kindName), wire };
+  return { kind, own: own?.options, errors: errors.filter((error) => !faulty.has(fieldOf(error))) };
 }
 
 function withoutReadOnly(input: unknown): unknown {
@@ -94,15 +114,20 @@ function checkLimits(wire: ProviderWire): FieldError[] {
   for (const [index, perMs] of periods.entries()) {
     if (periods.indexOf(perMs) < index) errors.push({ path: `limits.${index}.per`, message: 'is the time of another limit already' });
   }
-  if (wire.retry.max_ms < wire.retry.base_ms) errors.push({ path: 'retry.max_ms', message: 'must not be less than retry.base_ms' });
   return errors;
 }
 
-function checkAddresses(wire: ProviderWire, network: NetworkPolicy): FieldError[] {
+function checkRetry({ retry }: ProviderWire): FieldError[] {
+  return retry.max_ms < retry.base_ms ? [{ path: 'retry.max_ms', message: 'must not be less than retry.base_ms' }] : [];
+}
+
+function checkBaseUrl(wire: ProviderWire, network: NetworkPolicy): FieldError[] {
+  const problem = checkProviderUrl(wire.base_url, network);
+  return problem ? [{ path: 'base_url', message: problem }] : [];
+}
+
+function checkAuthUrls({ auth_config: auth }: ProviderWire, network: NetworkPolicy): FieldError[] {
   const errors: FieldError[] = [];
-  const baseProblem = checkProviderUrl(wire.base_url, network);
-  if (baseProblem) errors.push({ path: 'base_url', message: baseProblem });
-  const auth = wire.auth_config;
   const tokenProblem = 'token_url' in auth ? checkProviderUrl(auth.token_url, network, { allowQuery: true }) : undefined;
   if (tokenProblem) errors.push({ path: 'auth_config.token_url', message: tokenProblem });
   const loginProblem = 'login_url' in auth ? checkProviderUrl(auth.login_url, network) : undefined;
@@ -112,7 +137,7 @@ function checkAddresses(wire: ProviderWire, network: NetworkPolicy): FieldError[
 
 const maxMappedFields = 1_000;
 
-function checkPayloadFields(wire: ProviderWire, { isGeneric }: KindDescription): FieldError[] {
+function checkPayloadFields(wire: ProviderWire): FieldError[] {
   const errors: FieldError[] = [];
   const targets = Object.values(wire.mapping ?? {}).filter((target) => target !== null);
   if (targets.length > maxMappedFields) errors.push({ path: 'mapping', message: `must be at most ${maxMappedFields} fields` });
@@ -123,10 +148,12 @@ function checkPayloadFields(wire: ProviderWire, { isGeneric }: KindDescription):
   for (const { path, message } of wire.schema ? checkPayloadSchema(wire.schema) : []) {
     errors.push({ path: path === '' ? 'schema' : `schema.${path}`, message });
   }
-  if (isGeneric && wire.unknown_fields !== 'pass' && !wire.mapping && !isObject(wire.schema?.['properties'])) {
-    errors.push({ path: 'unknown_fields', message: 'needs a mapping, or a schema with properties, to know the known fields from' });
-  }
   return errors;
+}
+
+function checkUnknownFields(wire: ProviderWire): FieldError[] {
+  if (wire.unknown_fields === 'pass' || wire.mapping || isObject(wire.schema?.['properties'])) return [];
+  return [{ path: 'unknown_fields', message: 'needs a mapping, or a schema with properties, to know the known fields from' }];
 }
 
 function toConfig(wire: ProviderWire, kind: string): UnstoredConfig {
