@@ -6,6 +6,6 @@
  */
 export const nodeFlags = {
   api: ['--enable-source-maps'],
-  worker: ['--enable-source-maps', '--max-semi-space-size=16'],
+  worker: ['--enable-source-maps', '--max-semi-space-size=16', '--single-threaded-gc'],
   simulator: ['--enable-source-maps'],
 };

@@ -33,6 +33,7 @@ export function playRunner(part: { config?: ProviderConfig | undefined; mark?: Q
   const dispatcher = {
     config: 'config' in part ? part.config : providerConfig(),
     pump: vi.fn(),
+    goOn: vi.fn(),
     enter(lane: Lane, isFirst = false) {
       lane.state = 'ready';
       entered.push({ lane, isFirst });

@@ -27,7 +27,7 @@ for i = 1, tonumber(ARGV[1]) do
   local k, at = (i - 1) * 4, i * 3 + 2
   local queue, counters = KEYS[k + 3], KEYS[k + 4]
   local name, bell, n = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local known = redis.call('HMGET', counters, 'a', 'm', 'f', 'x')
+  local known = redis.call('HMGET', counters, 'a', 'm', 'f', 'x', 'g')
   local added, ms = tonumber(known[1] or 0), math.max(now, tonumber(known[2] or 0))
   local before = added
   local head = #reply
@@ -47,7 +47,8 @@ for i = 1, tonumber(ARGV[1]) do
   if added > before then
     redis.call('HSET', counters, 'a', added, 'm', string.format('%.0f', ms))
     if redis.call('SADD', KEYS[k + 1], name) == 1 then
-      redis.call('ZADD', KEYS[k + 2], 'NX', now, name)
+      -- A queue that has its group is listed: both go together.
+      if not known[5] then redis.call('ZADD', KEYS[k + 2], 'NX', now, name) end
       rung[bell] = rung[bell] or {}
       table.insert(rung[bell], name)
     end

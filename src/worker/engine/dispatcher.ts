@@ -151,6 +151,11 @@ export class Dispatcher implements Starter {
     }
   }
 
+  /** The end of a call is written: lanes that waited for it go. Without any there is nothing to start, nor more to ask for than at the call's end. */
+  goOn(): void {
+    if (!this.#waiting.isEmpty) this.pump();
+  }
+
   /** A permit that is for one moment cannot wait for another turn. */
   #isItsTurn(): boolean {
     const { stock, pacer } = this.#deps;

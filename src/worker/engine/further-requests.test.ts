@@ -34,7 +34,7 @@ async function begin(calls: number, part: Part = {}) {
   /** The guard of a further request, once there is a permit. */
   const nextOf = async (guard: SendGuard | undefined) => {
     const next = guard?.nextRequest();
-    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.advanceTimersByTimeAsync(300);
     return (await next) as CallGuard;
   };
   return { ...played, guards, dones, permits, told, nextOf };

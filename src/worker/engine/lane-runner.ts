@@ -133,7 +133,7 @@ export class LaneRunner {
   #continue(lane: Lane): void {
     lane.state = 'idle';
     this.goOn(lane);
-    this.#deps.accounts.dispatcherOf(lane.queue.account).pump();
+    this.#deps.accounts.dispatcherOf(lane.queue.account).goOn();
   }
 
   end(call: CallUnderWay, outcomes: readonly CallOutcome[]): void {

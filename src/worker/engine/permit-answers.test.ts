@@ -25,7 +25,7 @@ describe('when the gate says no', () => {
     gate.refusal = { refusedBy: 'quota', retryInMs: 600_000 };
     await work(2);
     end((taken[0] as { permit: Permit }).permit);
-    await pass(1_000);
+    await pass(2_000);
     expect(gate.requests.reduce((sum, { succeeded }) => sum + succeeded, 0)).toBe(1);
     const before = gate.requests.length;
     await pass(holdTtlMs);

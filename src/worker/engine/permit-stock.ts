@@ -17,13 +17,13 @@ import { type Demand, SlotHold } from './slot-hold.ts';
 /** Permits are reserved so far ahead: longer than a busy worker's round trip, short enough that a pause voids few. */
 const horizonMs = 150;
 /** Without limits a permit costs nobody anything; it ends soon all the same, so that pauses and breakers are noticed, unless an answer renews it. */
-const unlimitedLifeMs = 2_000;
+const unlimitedLifeMs = 4_000;
 /** So many at least are asked for at once then, so that small providers do not cost a question for every other call. */
 const unlimitedStock = 32;
 const reportAfterMs = 200;
 /** Successes alone can wait for longer, though not for long beside the breaker's window: a thousand providers would report five thousand times a second. */
-const successesAfterMs = 1_000;
-const successesPerWindow = 10;
+const successesAfterMs = 2_000;
+const successesPerWindow = 5;
 /** Slots that nobody else wants are given up without haste. */
 const idleAfterMs = { wanted: 50, unwanted: 1_000 };
 const retryAfterErrorMs = 250;

@@ -23,6 +23,11 @@ export class SingleFile {
     return true;
   }
 
+  /** No lane waits for its turn. */
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0;
+  }
+
   /** Whether the lane's call must go alone. */
   isFirst(lane: Lane): boolean {
     return lane === this.#first && this.#isTaken;

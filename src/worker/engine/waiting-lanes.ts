@@ -56,6 +56,10 @@ export class WaitingLanes {
     this.#deps = deps;
   }
 
+  get isEmpty(): boolean {
+    return this.#ready.size + this.#halves.length === 0 && this.#suspects.isEmpty;
+  }
+
   get lanesReady(): number {
     return this.#ready.size;
   }
