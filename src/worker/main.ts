@@ -6,7 +6,7 @@ import { createLogger } from '../shared/telemetry/logger.ts';
 import { startWorker } from './worker.ts';
 
 // Left alone, V8 lets the old generation grow to four times what is alive before it collects it (decision 0015).
-setFlagsFromString('--heap-growing-percent=50');
+setFlagsFromString('--heap-growing-percent=40');
 
 try {
   const settings = parseSettings(process.env);

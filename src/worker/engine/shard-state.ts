@@ -33,6 +33,8 @@ export class ShardState {
   }
 }
 
+const none: readonly Lane[] = [];
+
 /** Smallest and first window: enough to keep a few calls busy, little enough to forget about a provider that hangs. */
 export const minWindow = 32;
 
@@ -62,9 +64,9 @@ export class QueueState {
   isAsking = false;
   /** Entries that are pending and not here come first: nothing is claimed before. */
   isTakingOver = true;
-  /** Lanes that ran empty while entries were being read, and ranks that ended while they were taken over. */
-  #emptied: Lane[] = [];
-  readonly #ended = new Set<number>();
+  /** Lanes that ran empty while entries were being read, and ranks that ended while they were taken over: made when needed, as queues are many. */
+  #emptied: Lane[] | undefined;
+  #ended: Set<number> | undefined;
   /** Its provider was deleted: nothing of it is called. It keeps its name until its calls in flight have ended. */
   isDropped = false;
   /** Mean size of the last entries, bytes: turns the bound on history's bytes into one on entries. */
@@ -96,28 +98,32 @@ export class QueueState {
 
   /** An empty lane goes; while entries are being read it stays, for what it knows of its record. */
   letGo(lane: Lane): void {
-    if (this.#isReading) this.#emptied.push(lane);
-    else this.lanes.delete(lane);
+    if (!this.#isReading) return this.lanes.delete(lane);
+    this.#emptied ??= [];
+    this.#emptied.push(lane);
   }
 
   /** An entry is final. Returns its size, bytes; undefined where it was not here. */
   end(rank: number): number | undefined {
     const bytes = this.held.get(rank);
-    if (this.held.delete(rank) && this.isTakingOver) this.#ended.add(rank);
+    if (this.held.delete(rank) && this.isTakingOver) {
+      this.#ended ??= new Set();
+      this.#ended.add(rank);
+    }
     return bytes;
   }
 
   /** Whether the entry was here already: what is taken over may have been read before it ended. */
   hasSeen(rank: number): boolean {
-    return this.held.has(rank) || this.#ended.has(rank);
+    return this.held.has(rank) || this.#ended?.has(rank) === true;
   }
 
   /** Entries have come, and are in their lanes. */
   doneReading(): void {
     if (this.#isReading) return;
-    this.#ended.clear();
-    for (const lane of this.#emptied) if (lane.state === 'idle' && lane.waiting.length === 0) this.lanes.delete(lane);
-    this.#emptied = [];
+    this.#ended = undefined;
+    for (const lane of this.#emptied ?? none) if (lane.state === 'idle' && lane.waiting.length === 0) this.lanes.delete(lane);
+    this.#emptied = undefined;
   }
 
   /** Nothing of it is called any more, whatever happens. */
