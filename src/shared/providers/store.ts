@@ -84,6 +84,7 @@ export function createProviderStore(deps: ProviderStoreDeps) {
     const parsed = parseProvider(opened.wire, { kinds, network: { allowPrivateNetworks: true } });
     if (parsed.status === 'invalid') return { status: 'unreadable', name, reason: whyInvalid(parsed.errors) };
     const { paused, version, created_at, updated_at } = opened.record;
+    // The spread is last: decision 0019.
     const config = { isPaused: paused, version, ...parsed.config };
     return { status: 'ready', name, config, view: { ...maskSecrets(parsed.wire), paused, version, created_at, updated_at } };
   }

@@ -94,6 +94,7 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
       account: queueName(provider, tenant),
       isPaused: base.record.paused,
       version: base.record.version + version,
+      // Last: decision 0019.
       ...own,
     };
     return {

@@ -140,6 +140,7 @@ export class Accounts {
       shareOfShards,
       isReading: () => isReading(name),
       pacer,
+      // Last, here as in whatever lives as long as an account: decision 0019.
       ...this.#events,
     });
     return { stock, dispatcher };

@@ -45,6 +45,7 @@ export interface Authentication {
 }
 
 export function createFixedAuthentication(auth: Exclude<AuthConfig, TokenAuth>): Authentication {
+  // The spread is last: decision 0019.
   const credentials: Credentials = { version: undefined, instanceUrl: undefined, ...fixedHeaders(auth) };
   return {
     current: () => credentials,
