@@ -3,6 +3,7 @@
  * nothing costs nothing: it is woken by its bell, or by room.
  */
 import type { Claimed, ClaimRequest, QueueReader } from '../../shared/queue/claim.ts';
+import { AskingQueues } from './asking-queues.ts';
 import { minWindow, type QueueState } from './shard-state.ts';
 
 /** A queue may always hold so many entries, so that no neighbour's flood shuts it out. */
@@ -35,7 +36,7 @@ export interface ClaimerDeps {
 
 /** Of queues that may share a script call: those that ask wait for the end of the round that is under way. */
 interface Round {
-  asking: QueueState[];
+  readonly asking: AskingQueues;
   reading: readonly QueueState[];
   isScheduled: boolean;
   isUnderWay: boolean;
@@ -64,7 +65,7 @@ export class Claimer {
 
   /** Lanes that waited have been called: there may be room for others. */
   goOn(): void {
-    for (const round of this.#rounds.values()) if (round.asking.length > 0) this.#schedule(round);
+    for (const round of this.#rounds.values()) if (round.asking.size > 0) this.#schedule(round);
   }
 
   #schedule(round: Round): void {
@@ -79,7 +80,7 @@ export class Claimer {
   /** Whether entries of the account's queues are being read. */
   isReading(account: string): boolean {
     for (const { asking, reading } of this.#rounds.values()) {
-      for (const queue of asking) if (queue.account === account) return true;
+      if (asking.has(account)) return true;
       if (reading.some((queue) => queue.isClaiming && queue.account === account)) return true;
     }
     return false;
@@ -94,7 +95,7 @@ export class Claimer {
     const slot = this.#deps.reader.slotOf(shard);
     let round = this.#rounds.get(slot);
     if (!round) {
-      round = { asking: [], reading: [], isScheduled: false, isUnderWay: false };
+      round = { asking: new AskingQueues(), reading: [], isScheduled: false, isUnderWay: false };
       this.#rounds.set(slot, round);
     }
     return round;
@@ -123,15 +124,15 @@ export class Claimer {
     } finally {
       round.isUnderWay = false;
     }
-    if (round.asking.length > 0) void this.#read(round);
+    if (round.asking.size > 0) void this.#read(round);
   }
 
   #takeRequests(round: Round): [QueueState, ClaimRequest][] {
     const requests: [QueueState, ClaimRequest][] = [];
     const most = (enoughLanes - this.#deps.lanesWaiting(enoughLanes)) / this.#meanRead;
-    let next = 0;
-    for (; next < round.asking.length && requests.length < most; next++) {
-      const queue = round.asking[next] as QueueState;
+    while (requests.length < most) {
+      const queue = round.asking.shift();
+      if (!queue) break;
       queue.isAsking = false;
       const count = queue.isOpen && !queue.isTakingOver ? this.#countFor(queue) : 0;
       if (count === 0) continue;
@@ -139,7 +140,6 @@ export class Claimer {
       queue.hasRung = false;
       requests.push([queue, { shard: queue.shard.shard, epoch: queue.shard.epoch, queue: queue.name, count }]);
     }
-    round.asking = round.asking.slice(next);
     return requests;
   }
 
