@@ -37,6 +37,8 @@ export function anOperation(rank: number, part: Partial<Held> & { kind?: Operati
     hasTrial: false,
     faults: 0,
     lastError: undefined,
+    previousHeld: undefined,
+    nextHeld: undefined,
     ...part,
   };
 }
@@ -48,7 +50,7 @@ export function aLane(
   const lane = new Lane(queue, digest, applied);
   lane.waiting = [...operations];
   queue.lanes.add(lane);
-  for (const { rank, bytes } of operations) queue.held.set(rank, bytes);
+  for (const held of operations) queue.held.add(held);
   return lane;
 }
 

@@ -5,38 +5,39 @@
  */
 import type { Lane } from './lane.ts';
 
-const firstSize = 8;
+/** So many hang in one chain: most queues have one lane or none, and are many. */
+const fewLanes = 8;
 
 export class LaneTable {
-  /** A power of two of them; lanes of one bucket are chained. */
-  #buckets: (Lane | undefined)[] = emptyBuckets(firstSize);
+  #chain: Lane | undefined;
+  /** Of more lanes: a power of two of buckets, each with a chain of its own. */
+  #buckets: (Lane | undefined)[] | undefined;
   size = 0;
 
   get(digest: string): Lane | undefined {
-    let lane = this.#buckets[this.#bucketOf(digest)];
+    let lane = this.#firstOf(digest);
     while (lane && lane.digest !== digest) lane = lane.nextInBucket;
     return lane;
   }
 
   /** The digest is not in the table. */
   add(lane: Lane): void {
-    if (this.size === this.#buckets.length) this.#grow();
+    if (this.size === (this.#buckets?.length ?? fewLanes)) this.#grow();
     this.#link(lane);
     this.size++;
   }
 
   /** Harmless for a lane that is not in the table. */
   delete(lane: Lane): void {
-    const bucket = this.#bucketOf(lane.digest);
     let before: Lane | undefined;
-    let at = this.#buckets[bucket];
+    let at = this.#firstOf(lane.digest);
     while (at && at !== lane) {
       before = at;
       at = at.nextInBucket;
     }
     if (!at) return;
     if (before) before.nextInBucket = lane.nextInBucket;
-    else this.#buckets[bucket] = lane.nextInBucket;
+    else this.#setFirst(lane.digest, lane.nextInBucket);
     lane.nextInBucket = undefined;
     this.size--;
   }
@@ -44,33 +45,41 @@ export class LaneTable {
   /** In no order. */
   values(): Lane[] {
     const lanes: Lane[] = [];
-    for (const first of this.#buckets) for (let lane = first; lane; lane = lane.nextInBucket) lanes.push(lane);
+    for (const first of this.#buckets ?? [this.#chain]) for (let lane = first; lane; lane = lane.nextInBucket) lanes.push(lane);
     return lanes;
   }
 
   clear(): void {
     for (const lane of this.values()) lane.nextInBucket = undefined;
-    this.#buckets = emptyBuckets(firstSize);
+    this.#chain = undefined;
+    this.#buckets = undefined;
     this.size = 0;
   }
 
   #link(lane: Lane): void {
-    const bucket = this.#bucketOf(lane.digest);
-    lane.nextInBucket = this.#buckets[bucket];
-    this.#buckets[bucket] = lane;
+    lane.nextInBucket = this.#firstOf(lane.digest);
+    this.#setFirst(lane.digest, lane);
   }
 
   #grow(): void {
     const lanes = this.values();
-    this.#buckets = emptyBuckets(2 * this.#buckets.length);
+    this.#chain = undefined;
+    this.#buckets = new Array<Lane | undefined>(2 * (this.#buckets?.length ?? fewLanes)).fill(undefined);
     for (const lane of lanes) this.#link(lane);
   }
 
-  /** A digest is a hash already: a few of its characters spread well. */
-  #bucketOf(digest: string): number {
-    const bits = digest.charCodeAt(0) ^ (digest.charCodeAt(1) << 5) ^ (digest.charCodeAt(2) << 10);
-    return bits & (this.#buckets.length - 1);
+  #firstOf(digest: string): Lane | undefined {
+    return this.#buckets ? this.#buckets[bucketOf(digest, this.#buckets)] : this.#chain;
+  }
+
+  #setFirst(digest: string, lane: Lane | undefined): void {
+    if (this.#buckets) this.#buckets[bucketOf(digest, this.#buckets)] = lane;
+    else this.#chain = lane;
   }
 }
 
-const emptyBuckets = (size: number): (Lane | undefined)[] => new Array<Lane | undefined>(size).fill(undefined);
+/** A digest is a hash already: a few of its characters spread well. */
+function bucketOf(digest: string, buckets: { readonly length: number }): number {
+  const bits = digest.charCodeAt(0) ^ (digest.charCodeAt(1) << 5) ^ (digest.charCodeAt(2) << 10);
+  return bits & (buckets.length - 1);
+}
