@@ -171,21 +171,21 @@ function appendSettlement(call: ScriptCall, keys: Keys, { shard, queue, keep, fi
   }
   const trials = retries.flatMap(({ entry, trial }) => [formatEntryId(entry), packTrial(trial)]);
   call.values.push(acks.length, ...acks);
-  appendList(call, states, keys.records(shard, queue));
-  appendList(call, trials, keys.tries(shard, queue));
-  appendList(call, forgotten, keys.tries(shard, queue));
+  appendList(call, states, () => keys.records(shard, queue));
+  appendList(call, trials, () => keys.tries(shard, queue));
+  appendList(call, forgotten, () => keys.tries(shard, queue));
   call.values.push(buckets.size);
-  for (const [number, results] of buckets) appendList(call, results, keys.results(shard, queue, number * resultBucketSize));
-  appendList(call, dead.flatMap(formatDeadLetter), keys.deadLetters(shard, provider));
+  for (const [number, results] of buckets) appendList(call, results, () => keys.results(shard, queue, number * resultBucketSize));
+  appendList(call, dead.flatMap(formatDeadLetter), () => keys.deadLetters(shard, provider));
   if (dead.length === 0) return;
   call.keys.push(keys.deadLetterIndex(shard, provider), keys.deadLetterProviders(shard));
   call.keys.push(...dead.map(({ entry }) => keys.results(shard, queue, entry.rank)));
 }
 
-/** The key is where the list is to be written. */
-function appendList(call: ScriptCall, list: readonly string[], key: string): void {
+/** The key is where the list is to be written; most lists are empty. */
+function appendList(call: ScriptCall, list: readonly string[], keyOf: () => string): void {
   call.values.push(list.length, ...list);
-  if (list.length > 0) call.keys.push(key);
+  if (list.length > 0) call.keys.push(keyOf());
 }
 
 function formatDeadLetter({ entry, outcome, deadLetter }: FinalSettlement): string[] {

@@ -3,7 +3,7 @@
  * nothing costs nothing: it is woken by its bell, or by room.
  */
 import type { Claimed, ClaimRequest, QueueReader } from '../../shared/queue/claim.ts';
-import { AskingQueues } from './asking-queues.ts';
+import { Fifo } from './fifo.ts';
 import { minWindow, type QueueState } from './shard-state.ts';
 
 /** A queue may always hold so many entries, so that no neighbour's flood shuts it out. */
@@ -36,7 +36,7 @@ export interface ClaimerDeps {
 
 /** Of queues that may share a script call: those that ask wait for the end of the round that is under way. */
 interface Round {
-  readonly asking: AskingQueues;
+  readonly asking: Fifo<QueueState>;
   reading: readonly QueueState[];
   isScheduled: boolean;
   isUnderWay: boolean;
@@ -80,7 +80,7 @@ export class Claimer {
   /** Whether entries of the account's queues are being read. */
   isReading(account: string): boolean {
     for (const { asking, reading } of this.#rounds.values()) {
-      if (asking.has(account)) return true;
+      for (let i = 0; i < asking.size; i++) if (asking.at(i)?.account === account) return true;
       if (reading.some((queue) => queue.isClaiming && queue.account === account)) return true;
     }
     return false;
@@ -95,7 +95,7 @@ export class Claimer {
     const slot = this.#deps.reader.slotOf(shard);
     let round = this.#rounds.get(slot);
     if (!round) {
-      round = { asking: new AskingQueues(), reading: [], isScheduled: false, isUnderWay: false };
+      round = { asking: new Fifo(), reading: [], isScheduled: false, isUnderWay: false };
       this.#rounds.set(slot, round);
     }
     return round;

@@ -1,11 +1,20 @@
-/** First in, first out, without moving what waits at every step; as it runs empty it begins again in the same place. */
+/** First in, first out, without moving or copying what waits at every step; as it runs empty it begins again in the same place. */
 export class Fifo<T extends object> {
   #items: (T | undefined)[] = [];
   #head = 0;
   #end = 0;
 
+  get size(): number {
+    return this.#end - this.#head;
+  }
+
   get first(): T | undefined {
     return this.#items[this.#head];
+  }
+
+  /** By place, 0 for the first; undefined beyond the last. */
+  at(place: number): T | undefined {
+    return this.#items[this.#head + place];
   }
 
   push(item: T): void {
