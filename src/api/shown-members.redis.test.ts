@@ -86,6 +86,14 @@ describe.each(places)('the version of %s', (_, path, body) => {
         body: { errors: [{ path: 'If-Match' }] },
       });
     }
+    for (const given of ['"1"', '"5"'])
+      expect(await api.ask('DELETE', path, undefined, { 'if-match': given }), given).toMatchObject({
+        status: 409,
+        body: { code: 'conflict' },
+      });
+    expect((await api.ask('DELETE', path, undefined, { 'if-match': '"4"' })).status).toBe(204);
+    expect(await api.ask('PUT', path, body, { 'if-match': '*' })).toMatchObject({ status: 409, body: { code: 'conflict' } });
+    expect((await api.ask('GET', path)).status).toBe(404);
   });
 });
 

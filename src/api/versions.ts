@@ -1,4 +1,5 @@
 /** Versions of what is stored, as HTTP has them: `ETag` in an answer, `If-Match` with a write that must not undo another's. */
+import type { WriteOptions } from '../shared/redis/versioned-records.ts';
 import { type ApiContext, invalid } from './route.ts';
 
 /** For summaries of routes. */
@@ -7,11 +8,17 @@ export const ifMatchHint = 'With the header `If-Match: "<version>"` only where t
 /** A strong tag: the version says all. */
 export const etagOf = (version: number): string => `"${version}"`;
 
-/** The version a writer has seen; undefined where any will do. */
-export function readIfMatch(c: ApiContext): number | undefined {
+/** The version a writer has seen; `any`: it is only not to create anything. Undefined where nothing is asked for. */
+export function readIfMatch(c: ApiContext): WriteOptions['ifVersion'] {
   const given = c.req.header('if-match');
-  if (given === undefined || given === '*') return undefined;
+  if (given === undefined) return undefined;
+  if (given === '*') return 'any';
   const version = /^"([0-9]{1,15})"$/.exec(given)?.[1];
   if (version === undefined) throw invalid([{ path: 'If-Match', message: 'expected a version in quotes, such as "3"' }]);
   return Number(version);
+}
+
+/** Of what the header asks for and the version that a body was compared with, whichever says more. */
+export function bindTo(given: WriteOptions['ifVersion'], compared: number | undefined): WriteOptions {
+  return { ifVersion: typeof given === 'number' ? given : (compared ?? given) };
 }

@@ -23,7 +23,7 @@ export function noKey(): ProblemError {
 }
 
 /** Where there is none, a version was asked for all the same. */
-function changedMeanwhile(what: string, version: number): ProblemError {
+export function changedMeanwhile(what: string, version: number): ProblemError {
   return new ProblemError('conflict', { detail: version === 0 ? `there is no ${what}` : `${what} exists, at version ${version}` });
 }
 

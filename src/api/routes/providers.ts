@@ -13,8 +13,8 @@ import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { checkShownMembers, refuseUnknown, toPatchProperties } from '../shown-members.ts';
-import { ifMatchHint, readIfMatch } from '../versions.ts';
-import { describeProvider, etagHeader, found, mayChangeProviders, unknownProvider, written } from './provider-answers.ts';
+import { bindTo, ifMatchHint, readIfMatch } from '../versions.ts';
+import { changedMeanwhile, describeProvider, etagHeader, found, mayChangeProviders, unknownProvider, written } from './provider-answers.ts';
 import { addTenantRoutes } from './tenants.ts';
 
 export interface ProviderDeps {
@@ -174,7 +174,7 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
       const given = readIfMatch(c);
       const body = await readObjectBody(c);
       const compared = await checkShown(store, params.name, body);
-      const outcome = await store.put(params.name, body, { ifVersion: given ?? compared });
+      const outcome = await store.put(params.name, body, bindTo(given, compared));
       const stored = written(outcome, params.name);
       await directory.refresh(stored.name);
       return c.json(describeProvider(stored), outcome.status === 'created' ? 201 : 200, etagHeader(stored));
@@ -199,7 +199,7 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
       found(await store.get(params.name), params.name);
       refuseUnknown(body, patchProperties);
       const compared = await checkShown(store, params.name, body);
-      const stored = written(await store.patch(params.name, body, { ifVersion: given ?? compared }), params.name);
+      const stored = written(await store.patch(params.name, body, bindTo(given, compared)), params.name);
       await directory.refresh(stored.name);
       return c.json(describeProvider(stored), 200, etagHeader(stored));
     },
@@ -245,7 +245,7 @@ function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate
     {
       method: 'delete',
       path: '/providers/{name}',
-      summary: 'Remove a provider that has nothing queued; with force=true its operations become dead letters',
+      summary: `Remove a provider that has nothing queued; with force=true its operations become dead letters. ${ifMatchHint}`,
       tag,
       scope: 'admin',
       params: nameParams,
@@ -255,6 +255,7 @@ function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate
     },
     async (c, { caller, params: { name }, query }) => {
       mayChangeProviders(caller);
+      const ifVersion = readIfMatch(c);
       const isRegistered = (await store.get(name)) !== undefined;
       const queued = (await backlog.read(name)).backlog;
       const isForced = query.force === 'true';
@@ -264,7 +265,8 @@ function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate
         throw new ProblemError('conflict', { detail: `${queued} operations are queued; force=true makes them dead letters` });
       const accounts = await accountsOf(store, name);
       // First the configuration: nobody accepts or calls any more, while what is queued is given up.
-      await store.remove(name);
+      const gone = await store.remove(name, { ifVersion });
+      if (gone.status === 'conflict') throw changedMeanwhile(`provider ${name}`, gone.version);
       await directory.refresh(name);
       // Until nothing is left of what other API processes accepted before they heard of the removal.
       do await purge.deadLetterAll(name, removed);

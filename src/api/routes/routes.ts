@@ -134,7 +134,7 @@ function addRemoval(add: AddRoute, { store, directory }: RouteDeps): void {
     },
     async (c, { caller, params }) => {
       mayChangeRoutes(caller);
-      const removed = await store.remove(params.name, readIfMatch(c));
+      const removed = await store.remove(params.name, { ifVersion: readIfMatch(c) });
       if (removed.status === 'not_found') throw noRoute();
       if (removed.status === 'conflict') throw changedMeanwhile(removed.version);
       await directory.tick();

@@ -10,7 +10,7 @@ import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { checkShownMembers, refuseUnknown, shownSchemas, tenantSchemas, toPatchProperties, withShown } from '../shown-members.ts';
-import { etagOf, ifMatchHint, readIfMatch } from '../versions.ts';
+import { bindTo, etagOf, ifMatchHint, readIfMatch } from '../versions.ts';
 import { found, mayChangeProviders, noKey, unknownProvider } from './provider-answers.ts';
 
 export interface TenantDeps {
@@ -104,7 +104,7 @@ function addWrites(add: AddRoute, { store }: TenantDeps): void {
       const given = readIfMatch(c);
       const sent = await readObjectBody(c);
       const compared = await checkShown(store, name, tenant, sent);
-      const outcome = await store.putTenant(name, tenant, sent, { ifVersion: given ?? compared });
+      const outcome = await store.putTenant(name, tenant, sent, bindTo(given, compared));
       const stored = writtenTenant(outcome, name, tenant);
       return c.json(describeTenant(stored), outcome.status === 'created' ? 201 : 200, etagHeader(stored));
     },
@@ -132,7 +132,7 @@ function addWrites(add: AddRoute, { store }: TenantDeps): void {
       const sent = await readObjectBody(c);
       refuseUnknown(sent, patchProperties);
       const compared = await checkShown(store, name, tenant, sent);
-      const stored = writtenTenant(await store.patchTenant(name, tenant, sent, { ifVersion: given ?? compared }), name, tenant);
+      const stored = writtenTenant(await store.patchTenant(name, tenant, sent, bindTo(given, compared)), name, tenant);
       return c.json(describeTenant(stored), 200, etagHeader(stored));
     },
   );
@@ -143,17 +143,19 @@ function addRemoval(add: AddRoute, { store, clearGate }: TenantDeps): void {
     {
       method: 'delete',
       path,
-      summary: 'Take back what a tenant has of its own: what it has queued goes to the provider’s account then',
+      summary: `Take back what a tenant has of its own: what it has queued goes to the provider’s account then. ${ifMatchHint}`,
       tag,
       scope: 'admin',
       params: tenantParams,
       answers: { 204: { description: 'Taken back.' } },
-      problems: ['not_found'],
+      problems: ['not_found', 'conflict'],
     },
     async (c, { caller, params: { name, tenant } }) => {
       mayChangeProviders(caller);
       found(await store.get(name), name);
-      if ((await store.removeTenant(name, tenant)).status === 'not_found') throw nothingOwn(name, tenant);
+      const removed = await store.removeTenant(name, tenant, { ifVersion: readIfMatch(c) });
+      if (removed.status === 'not_found') throw nothingOwn(name, tenant);
+      if (removed.status === 'conflict') throw changedMeanwhile(removed.version);
       await clearGate(queueName(name, tenant));
       return c.body(null, 204);
     },
@@ -206,8 +208,12 @@ function writtenTenant(outcome: TenantWritten, name: string, tenant: string): St
     case 'no_key':
       throw noKey();
     case 'conflict':
-      throw new ProblemError('conflict', {
-        detail: outcome.version === 0 ? 'there is nothing stored yet' : `it was changed meanwhile, and is at version ${outcome.version}`,
-      });
+      throw changedMeanwhile(outcome.version);
   }
+}
+
+function changedMeanwhile(version: number): ProblemError {
+  return new ProblemError('conflict', {
+    detail: version === 0 ? 'there is nothing stored yet' : `it was changed meanwhile, and is at version ${version}`,
+  });
 }

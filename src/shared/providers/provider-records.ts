@@ -46,7 +46,8 @@ export function createProviderRecords({ redis, keys, now }: RecordsDeps) {
     },
 
     /** A provider's field takes those of its tenants along. */
-    remove: (field: string) => records.remove(field, { along: parseField(field)?.tenant === undefined ? tenantFieldStart(field) : '' }),
+    remove: (field: string, options: WriteOptions) =>
+      records.remove(field, { ...options, along: parseField(field)?.tenant === undefined ? tenantFieldStart(field) : '' }),
 
     /** Reads, changes, writes; again if another writer came between. */
     change<W, R extends { readonly status: string }>(

@@ -9,7 +9,7 @@
 
 import type { FieldError } from '../domain/field-error.ts';
 import { providerNameShape } from '../domain/operation.ts';
-import { versionOf, type WriteOptions } from '../redis/versioned-records.ts';
+import { type Removed, versionOf, type WriteOptions } from '../redis/versioned-records.ts';
 import type { NetworkPolicy } from './address.ts';
 import type { ProviderConfig } from './config.ts';
 import { createCredentials } from './credentials.ts';
@@ -171,10 +171,11 @@ export function createProviderStore(deps: ProviderStoreDeps) {
     },
 
     /** With what its tenants have there, and the tokens that the fleet got with all those credentials. */
-    async remove(name: string): Promise<{ status: 'removed' | 'not_found' }> {
+    async remove(name: string, options: WriteOptions = {}): Promise<Removed> {
       if (!providerNameShape.test(name)) return { status: 'not_found' };
-      const removed = await records.remove(name);
-      if (removed.status !== 'removed') return { status: 'not_found' };
+      const removed = await records.remove(name, options);
+      if (removed.status === 'conflict') return removed;
+      if (removed.status === 'missing') return { status: 'not_found' };
       await forgetTokensOf(removed.texts);
       return { status: 'removed' };
     },

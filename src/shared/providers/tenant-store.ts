@@ -8,7 +8,7 @@
 
 import type { FieldError } from '../domain/field-error.ts';
 import { defaultTenant, providerNameShape, queueName } from '../domain/operation.ts';
-import type { WriteOptions } from '../redis/versioned-records.ts';
+import type { Removed, WriteOptions } from '../redis/versioned-records.ts';
 import type { NetworkPolicy } from './address.ts';
 import { type AuthWire, mapSecrets } from './auth-wire.ts';
 import type { ProviderConfig } from './config.ts';
@@ -185,10 +185,11 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
     },
 
     /** The tenant then has what the provider has; the tokens that the fleet got with its own credentials are forgotten. */
-    async removeTenant(provider: string, tenant: string): Promise<{ status: 'removed' | 'not_found' }> {
+    async removeTenant(provider: string, tenant: string, options: WriteOptions = {}): Promise<Removed> {
       if (!providerNameShape.test(provider) || !isTenantName(tenant)) return { status: 'not_found' };
-      const removed = await records.remove(tenantField(provider, tenant));
-      if (removed.status !== 'removed') return { status: 'not_found' };
+      const removed = await records.remove(tenantField(provider, tenant), options);
+      if (removed.status === 'conflict') return removed;
+      if (removed.status === 'missing') return { status: 'not_found' };
       await forgetTokensOf(removed.texts);
       return { status: 'removed' };
     },

@@ -23,9 +23,12 @@ export interface Stamps {
 }
 
 export interface WriteOptions {
-  /** Refuse unless this is the stored version. */
-  readonly ifVersion?: number | undefined;
+  /** Refuse unless this is the stored version; `any`: unless there is one. */
+  readonly ifVersion?: number | 'any' | undefined;
 }
+
+/** What became of a removal. */
+export type Removed = { readonly status: 'removed' | 'not_found' } | Conflict;
 
 export interface Conflict {
   readonly status: 'conflict';
@@ -92,7 +95,11 @@ export function createVersionedRecords({ redis, key, channel, now }: VersionedRe
       field: string,
       { ifVersion, along = '' }: WriteOptions & { readonly along?: string } = {},
     ): Promise<{ status: 'removed'; texts: Map<string, string> } | { status: 'missing' } | Conflict> {
-      const reply = await removeRecord.run(redis, [key], [field, ifVersion ?? '', channel, along]);
+      const reply = await removeRecord.run(
+        redis,
+        [key],
+        [field, ifVersion === undefined || ifVersion === 'any' ? '' : ifVersion, channel, along],
+      );
       const [word, number, ...gone] = Array.isArray(reply) ? reply.map(String) : [];
       if (word === 'missing') return { status: 'missing' };
       if (word === 'conflict') return { status: 'conflict', version: Number(number) };
@@ -109,7 +116,7 @@ export function createVersionedRecords({ redis, key, channel, now }: VersionedRe
       for (let races = 0; ; races += 1) {
         const before = await read(field);
         const version = before === undefined ? 0 : versionOf(before);
-        if (ifVersion !== undefined && ifVersion !== version) return { status: 'conflict', version };
+        if (!isMet(ifVersion, before, version)) return { status: 'conflict', version };
         const written = await attempt(before);
         if (written.status !== 'conflict' || races >= maxRaces) return written;
       }
@@ -136,4 +143,9 @@ export function parseRecord<C extends object>(text: string, content: keyof C & s
 /** As the scripts see it, of a damaged text too. */
 export function versionOf(text: string): number {
   return Number(/^\{"version":(\d+)[,}]/.exec(text)?.[1] ?? 0);
+}
+
+function isMet(ifVersion: WriteOptions['ifVersion'], before: string | undefined, version: number): boolean {
+  if (ifVersion === 'any') return before !== undefined;
+  return ifVersion === undefined || ifVersion === version;
 }

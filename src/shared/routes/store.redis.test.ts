@@ -42,12 +42,12 @@ describe('a store of routes', () => {
     expect(await store.put('leads', lead, { ...options, ifVersion: 7 })).toEqual({ status: 'conflict', version: 0 });
     await store.create(lead, options);
     expect(await store.create(lead, options)).toEqual({ status: 'conflict', version: 1 });
-    expect(await store.remove('leads', 2)).toEqual({ status: 'conflict', version: 1 });
+    expect(await store.remove('leads', { ifVersion: 2 })).toEqual({ status: 'conflict', version: 1 });
     expect(await store.remove('nobody')).toEqual({ status: 'not_found' });
     expect(await store.create({ ...lead, name: 'x', providers: ['y'] }, { isProvider: () => false })).toMatchObject({ status: 'invalid' });
     expect(await store.countChanges()).toBe(1);
-    expect(await store.remove('leads', 1)).toEqual({ status: 'removed' });
-    expect(await store.remove('leads', 1)).toEqual({ status: 'not_found' });
+    expect(await store.remove('leads', { ifVersion: 1 })).toEqual({ status: 'removed' });
+    expect(await store.remove('leads', { ifVersion: 1 })).toEqual({ status: 'not_found' });
   });
 
   it('lets one of several writers at a time create, and all of them replace', async () => {

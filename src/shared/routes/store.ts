@@ -9,6 +9,7 @@ import {
   type Conflict,
   createVersionedRecords,
   parseRecord,
+  type Removed,
   type Stamps,
   versionOf,
   type WriteOptions,
@@ -122,9 +123,9 @@ export function createRouteStore({ redis, keys, compileRule, now }: RouteStoreDe
       return routeNameShape.test(name) ? records.change(name, options, attempt) : attempt(undefined);
     },
 
-    async remove(name: string, ifVersion?: number): Promise<{ status: 'removed' | 'not_found' } | Conflict> {
+    async remove(name: string, options: WriteOptions = {}): Promise<Removed> {
       if (!routeNameShape.test(name)) return { status: 'not_found' };
-      const removed = await records.remove(name, { ifVersion });
+      const removed = await records.remove(name, options);
       if (removed.status === 'conflict') return removed;
       return { status: removed.status === 'removed' ? 'removed' : 'not_found' };
     },
