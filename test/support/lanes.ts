@@ -37,8 +37,6 @@ export function anOperation(rank: number, part: Partial<Held> & { kind?: Operati
     hasTrial: false,
     faults: 0,
     lastError: undefined,
-    previousHeld: undefined,
-    nextHeld: undefined,
     ...part,
   };
 }
@@ -50,7 +48,7 @@ export function aLane(
   const lane = new Lane(queue, digest, applied);
   lane.waiting = [...operations];
   queue.lanes.add(lane);
-  for (const held of operations) queue.held.add(held);
+  for (const { rank, bytes } of operations) queue.held.set(rank, bytes);
   return lane;
 }
 

@@ -69,7 +69,7 @@ const plainTenant = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** `<shard>.<ms, base 36>.<rank, base 36>.<provider>[.<tenant>]`; safe in a URL and in a header. */
 export function formatOperationId(place: Place): string {
-  return formatIdIn(place.shard, idSuffix(parseQueueName(place.queue)), place);
+  return formatIdIn(place.shard, idSuffix(place.queue), place);
 }
 
 /** The same for many entries of one queue, whose part of the id `idSuffix` gives. */
@@ -77,7 +77,8 @@ export function formatIdIn(shard: number, suffix: string, { ms, rank }: Pick<Pla
   return `${shard}.${ms.toString(36)}.${rank.toString(36)}.${suffix}`;
 }
 
-export function idSuffix({ provider, tenant }: { readonly provider: string; readonly tenant: string }): string {
+export function idSuffix(queue: string): string {
+  const { provider, tenant } = parseQueueName(queue);
   if (tenant === defaultTenant) return provider;
   return plainTenant.test(tenant) ? `${provider}.${tenant}` : `${provider}.~${Buffer.from(tenant).toString('base64url')}`;
 }

@@ -3,7 +3,6 @@
  * nothing costs nothing: it is woken by its bell, or by room.
  */
 import type { Claimed, ClaimRequest, QueueReader } from '../../shared/queue/claim.ts';
-import { Fifo } from './fifo.ts';
 import { minWindow, type QueueState } from './shard-state.ts';
 
 /** A queue may always hold so many entries, so that no neighbour's flood shuts it out. */
@@ -36,7 +35,7 @@ export interface ClaimerDeps {
 
 /** Of queues that may share a script call: those that ask wait for the end of the round that is under way. */
 interface Round {
-  readonly asking: Fifo<QueueState>;
+  asking: QueueState[];
   reading: readonly QueueState[];
   isScheduled: boolean;
   isUnderWay: boolean;
@@ -65,7 +64,7 @@ export class Claimer {
 
   /** Lanes that waited have been called: there may be room for others. */
   goOn(): void {
-    for (const round of this.#rounds.values()) if (round.asking.size > 0) this.#schedule(round);
+    for (const round of this.#rounds.values()) if (round.asking.length > 0) this.#schedule(round);
   }
 
   #schedule(round: Round): void {
@@ -80,7 +79,7 @@ export class Claimer {
   /** Whether entries of the account's queues are being read. */
   isReading(account: string): boolean {
     for (const { asking, reading } of this.#rounds.values()) {
-      for (let i = 0; i < asking.size; i++) if (asking.at(i)?.account === account) return true;
+      for (const queue of asking) if (queue.account === account) return true;
       if (reading.some((queue) => queue.isClaiming && queue.account === account)) return true;
     }
     return false;
@@ -95,7 +94,7 @@ export class Claimer {
     const slot = this.#deps.reader.slotOf(shard);
     let round = this.#rounds.get(slot);
     if (!round) {
-      round = { asking: new Fifo(), reading: [], isScheduled: false, isUnderWay: false };
+      round = { asking: [], reading: [], isScheduled: false, isUnderWay: false };
       this.#rounds.set(slot, round);
     }
     return round;
@@ -124,15 +123,15 @@ export class Claimer {
     } finally {
       round.isUnderWay = false;
     }
-    if (round.asking.size > 0) void this.#read(round);
+    if (round.asking.length > 0) void this.#read(round);
   }
 
   #takeRequests(round: Round): [QueueState, ClaimRequest][] {
     const requests: [QueueState, ClaimRequest][] = [];
     const most = (enoughLanes - this.#deps.lanesWaiting(enoughLanes)) / this.#meanRead;
-    while (requests.length < most) {
-      const queue = round.asking.shift();
-      if (!queue) break;
+    let next = 0;
+    for (; next < round.asking.length && requests.length < most; next++) {
+      const queue = round.asking[next] as QueueState;
       queue.isAsking = false;
       const count = queue.isOpen && !queue.isTakingOver ? this.#countFor(queue) : 0;
       if (count === 0) continue;
@@ -140,6 +139,7 @@ export class Claimer {
       queue.hasRung = false;
       requests.push([queue, { shard: queue.shard.shard, epoch: queue.shard.epoch, queue: queue.name, count }]);
     }
+    round.asking = round.asking.slice(next);
     return requests;
   }
 

@@ -27,13 +27,8 @@ export interface Circumstances {
   random(): number;
 }
 
-/** The end of an operation that is in memory here. */
-export interface HeldSettlement extends FinalSettlement {
-  readonly entry: Held;
-}
-
 export interface Conclusion {
-  readonly finals: readonly HeldSettlement[];
+  readonly finals: readonly FinalSettlement[];
   readonly retries: readonly RetrySettlement[];
   /** Members that go on, in order. */
   readonly staying: readonly Held[];
@@ -65,7 +60,7 @@ export function concludeAccepted(group: Group, outcome: Accepted, { mode, nowMs 
 }
 
 /** The ends of those that the last one carried. */
-function coalesced(members: readonly Held[], carrier: Held, nowMs: number): HeldSettlement[] {
+function coalesced(members: readonly Held[], carrier: Held, nowMs: number): FinalSettlement[] {
   const carriedBy = `${carrier.ms}-${carrier.rank}`;
   return members.slice(0, -1).map((held) => finish(held, 'coalesced', nowMs, { carriedBy, attempts: held.attempts + 1 }));
 }
@@ -73,7 +68,7 @@ function coalesced(members: readonly Held[], carrier: Held, nowMs: number): Held
 export function concludeFailed(group: Group, error: ProviderError, circumstances: Circumstances): Conclusion {
   const { retry, nowMs, wasCalled, random } = circumstances;
   const last = group.members.at(-1) as Held;
-  const finals: HeldSettlement[] = [];
+  const finals: FinalSettlement[] = [];
   const retries: RetrySettlement[] = [];
   const staying: Held[] = [];
   const isFolded = group.members.length > 1;
@@ -133,7 +128,7 @@ function unfold({ members, applied }: Group): Conclusion {
 }
 
 /** Ends an operation as a dead letter, which keeps what is in doubt: retried, a create is to find out first what it may have made. */
-export function giveUp(held: Held, digest: string, error: ProviderError, nowMs: number): HeldSettlement {
+export function giveUp(held: Held, digest: string, error: ProviderError, nowMs: number): FinalSettlement {
   const isInDoubt = error.isInDoubt ?? (held.isInDoubt || error.kind === 'ambiguous');
   const deadLetter: DeadLetterContent = {
     header: withDoubt(held.header, isInDoubt),
@@ -151,7 +146,7 @@ type Ending = Pick<FinalSettlement, 'record' | 'deadLetter'> &
 const plainEnding: Ending = {};
 
 /** Written out member by member: this is done for every operation, and spreading costs more than all else here. */
-export function finish(held: Held, status: FinalStatus, nowMs: number, ending = plainEnding): HeldSettlement {
+export function finish(held: Held, status: FinalStatus, nowMs: number, ending = plainEnding): FinalSettlement {
   return {
     entry: held,
     hadTrial: held.hasTrial,

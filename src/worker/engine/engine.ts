@@ -270,7 +270,8 @@ export class Engine {
     let hasEnded = false;
     for (const { finals = [], settledBefore = [] } of written) {
       for (const settlement of finals) {
-        if (queue.end(settlement.entry)) this.#ledger.remove(settlement.entry.bytes);
+        const bytes = queue.end(settlement.entry.rank);
+        if (bytes !== undefined) this.#ledger.remove(bytes);
         this.#deps.telemetry.final(queue, settlement);
       }
       if (finals.length + settledBefore.length > 0) hasEnded = true;
@@ -279,8 +280,9 @@ export class Engine {
   }
 
   #releaseHeld(queue: QueueState): void {
-    for (const { bytes } of queue.held.takeAll()) this.#ledger.remove(bytes);
+    for (const bytes of queue.held.values()) this.#ledger.remove(bytes);
     for (const lane of queue.lanes.values()) lane.cancelWait?.();
+    queue.held.clear();
     queue.lanes.clear();
   }
 

@@ -144,11 +144,10 @@ export class Intake {
 
   /** The entry's lane; undefined where it was here already or cannot be read. */
   #hold(queue: QueueState, entry: ClaimedEntry | TakenEntry, checkUpTo: number, taken?: Taken): Lane | undefined {
-    // What was never delivered before comes once.
-    if ((taken || entry.rank <= checkUpTo) && queue.hasSeen(entry.rank)) return undefined;
+    if (queue.hasSeen(entry.rank)) return undefined;
     const held = this.#parse(queue, entry);
     if (!held) return undefined;
-    queue.held.add(held);
+    queue.held.set(entry.rank, held.bytes);
     queue.meanBytes += (held.bytes - queue.meanBytes) / 16;
     this.#deps.ledger.add(held.bytes);
     let lane = queue.lanes.get(entry.digest);
@@ -199,8 +198,6 @@ export class Intake {
         hasTrial: false,
         faults: 0,
         lastError: undefined,
-        previousHeld: undefined,
-        nextHeld: undefined,
       };
     } catch (error) {
       this.#deps.telemetry.fault('bug', error, { queue: queue.name, entry: `${entry.ms}-${entry.rank}` });

@@ -5,39 +5,38 @@
  */
 import type { Lane } from './lane.ts';
 
-/** So many hang in one chain: most queues have one lane or none, and are many. */
-const fewLanes = 8;
+const firstSize = 8;
 
 export class LaneTable {
-  #chain: Lane | undefined;
-  /** Of more lanes: a power of two of buckets, each with a chain of its own. */
-  #buckets: (Lane | undefined)[] | undefined;
+  /** A power of two of them; lanes of one bucket are chained. */
+  #buckets: (Lane | undefined)[] = emptyBuckets(firstSize);
   size = 0;
 
   get(digest: string): Lane | undefined {
-    let lane = this.#firstOf(digest);
+    let lane = this.#buckets[this.#bucketOf(digest)];
     while (lane && lane.digest !== digest) lane = lane.nextInBucket;
     return lane;
   }
 
   /** The digest is not in the table. */
   add(lane: Lane): void {
-    if (this.size === (this.#buckets?.length ?? fewLanes)) this.#grow();
+    if (this.size === this.#buckets.length) this.#grow();
     this.#link(lane);
     this.size++;
   }
 
   /** Harmless for a lane that is not in the table. */
   delete(lane: Lane): void {
+    const bucket = this.#bucketOf(lane.digest);
     let before: Lane | undefined;
-    let at = this.#firstOf(lane.digest);
+    let at = this.#buckets[bucket];
     while (at && at !== lane) {
       before = at;
       at = at.nextInBucket;
     }
     if (!at) return;
     if (before) before.nextInBucket = lane.nextInBucket;
-    else this.#setFirst(lane.digest, lane.nextInBucket);
+    else this.#buckets[bucket] = lane.nextInBucket;
     lane.nextInBucket = undefined;
     this.size--;
   }
@@ -45,41 +44,33 @@ export class LaneTable {
   /** In no order. */
   values(): Lane[] {
     const lanes: Lane[] = [];
-    for (const first of this.#buckets ?? [this.#chain]) for (let lane = first; lane; lane = lane.nextInBucket) lanes.push(lane);
+    for (const first of this.#buckets) for (let lane = first; lane; lane = lane.nextInBucket) lanes.push(lane);
     return lanes;
   }
 
   clear(): void {
     for (const lane of this.values()) lane.nextInBucket = undefined;
-    this.#chain = undefined;
-    this.#buckets = undefined;
+    this.#buckets = emptyBuckets(firstSize);
     this.size = 0;
   }
 
   #link(lane: Lane): void {
-    lane.nextInBucket = this.#firstOf(lane.digest);
-    this.#setFirst(lane.digest, lane);
+    const bucket = this.#bucketOf(lane.digest);
+    lane.nextInBucket = this.#buckets[bucket];
+    this.#buckets[bucket] = lane;
   }
 
   #grow(): void {
     const lanes = this.values();
-    this.#chain = undefined;
-    this.#buckets = new Array<Lane | undefined>(2 * (this.#buckets?.length ?? fewLanes)).fill(undefined);
+    this.#buckets = emptyBuckets(2 * this.#buckets.length);
     for (const lane of lanes) this.#link(lane);
   }
 
-  #firstOf(digest: string): Lane | undefined {
-    return this.#buckets ? this.#buckets[bucketOf(digest, this.#buckets)] : this.#chain;
-  }
-
-  #setFirst(digest: string, lane: Lane | undefined): void {
-    if (this.#buckets) this.#buckets[bucketOf(digest, this.#buckets)] = lane;
-    else this.#chain = lane;
+  /** A digest is a hash already: a few of its characters spread well. */
+  #bucketOf(digest: string): number {
+    const bits = digest.charCodeAt(0) ^ (digest.charCodeAt(1) << 5) ^ (digest.charCodeAt(2) << 10);
+    return bits & (this.#buckets.length - 1);
   }
 }
 
-/** A digest is a hash already: a few of its characters spread well. */
-function bucketOf(digest: string, buckets: { readonly length: number }): number {
-  const bits = digest.charCodeAt(0) ^ (digest.charCodeAt(1) << 5) ^ (digest.charCodeAt(2) << 10);
-  return bits & (buckets.length - 1);
-}
+const emptyBuckets = (size: number): (Lane | undefined)[] => new Array<Lane | undefined>(size).fill(undefined);

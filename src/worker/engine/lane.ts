@@ -44,9 +44,6 @@ export interface Held {
   /** Times a bug of ours stopped it; bounded, but never charged as attempts. */
   faults: number;
   lastError: ErrorView | undefined;
-  /** The queue's list of what it holds. */
-  previousHeld: Held | undefined;
-  nextHeld: Held | undefined;
 }
 
 export type LaneState = 'idle' | 'ready' | 'marking' | 'in_flight' | 'settling' | 'backoff';

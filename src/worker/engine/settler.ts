@@ -2,8 +2,7 @@
  * Collects what is to be written about finished attempts, and writes it many at a time. A batch whose answer was lost is written
  * again: the script may run twice. While Redis is away nothing is forgotten, and nothing more is called.
  */
-import type { RetrySettlement, Settle, SettledEntry, Settlement } from '../../shared/queue/settle.ts';
-import type { HeldSettlement } from './conclude.ts';
+import type { FinalSettlement, RetrySettlement, Settle, SettledEntry, Settlement } from '../../shared/queue/settle.ts';
 import type { QueueState } from './shard-state.ts';
 
 /** Long enough to gather a batch, short enough not to be felt by a record with a queue of its own. */
@@ -36,7 +35,7 @@ export interface SettlerDeps {
 }
 
 export interface SettlerItem {
-  readonly finals?: readonly HeldSettlement[];
+  readonly finals?: readonly FinalSettlement[];
   readonly retries?: readonly RetrySettlement[];
   readonly settledBefore?: readonly SettledEntry[];
   /** Called once it is written; never when the shard is lost. */

@@ -1,7 +1,6 @@
 /** What a worker holds of the shards it owns: plain state, changed by the engine's parts. */
 import { formatIdIn, idSuffix, parseQueueName } from '../../shared/domain/operation.ts';
-import { HeldEntries } from './held-entries.ts';
-import type { Held, Lane } from './lane.ts';
+import type { Lane } from './lane.ts';
 import { LaneTable } from './lane-table.ts';
 
 export class ShardState {
@@ -48,8 +47,8 @@ export class QueueState {
   /** Whose limits and credentials its calls use: the provider's, or the tenant's own. */
   account: string;
   readonly lanes = new LaneTable();
-  /** Entries read and not final. */
-  readonly held = new HeldEntries();
+  /** Entries read and not final: rank to bytes. */
+  readonly held = new Map<number, number>();
   /** Lanes that wait for a retry: they do not count against the window, so that a stuck record stops no other. */
   parked = 0;
   /** Groups that a call is under way for. */
@@ -79,7 +78,7 @@ export class QueueState {
     const { provider, tenant } = parseQueueName(name);
     this.provider = provider;
     this.tenant = tenant;
-    this.#idSuffix = idSuffix(this);
+    this.#idSuffix = idSuffix(name);
     this.account = provider;
   }
 
@@ -104,19 +103,19 @@ export class QueueState {
     this.#emptied.push(lane);
   }
 
-  /** An entry is final. False where it was not here any more. */
-  end(held: Held): boolean {
-    if (!this.held.remove(held)) return false;
-    if (this.isTakingOver) {
+  /** An entry is final. Returns its size, bytes; undefined where it was not here. */
+  end(rank: number): number | undefined {
+    const bytes = this.held.get(rank);
+    if (this.held.delete(rank) && this.isTakingOver) {
       this.#ended ??= new Set();
-      this.#ended.add(held.rank);
+      this.#ended.add(rank);
     }
-    return true;
+    return bytes;
   }
 
   /** Whether the entry was here already: what is taken over may have been read before it ended. */
   hasSeen(rank: number): boolean {
-    return this.held.hasRank(rank) || this.#ended?.has(rank) === true;
+    return this.held.has(rank) || this.#ended?.has(rank) === true;
   }
 
   /** Entries have come, and are in their lanes. */

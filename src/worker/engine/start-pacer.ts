@@ -3,7 +3,6 @@
  * once, and meet all their answers at once: turns grow until everything in memory is old before it ends, which costs twice as much. Who has more
  * to start goes on in the next turn, in order, a few calls at a time, so that nobody waits for long behind one that has much.
  */
-import { Fifo } from './fifo.ts';
 
 /** Starts calls while it may. */
 export interface Starter {
@@ -24,7 +23,7 @@ const groupsPerStart = 8;
 export class StartPacer {
   /** Who waited has started what it could. */
   readonly #onTurn: () => void;
-  readonly #queue = new Fifo<Starter>();
+  #queue: Starter[] = [];
   #left = startsPerTurn;
   #visiting: Starter | undefined;
   #visitEndsAt = 0;
@@ -36,7 +35,7 @@ export class StartPacer {
 
   /** Whether a call may start in this turn. */
   mayStart(starter: Starter): boolean {
-    return starter === this.#visiting ? this.#left > this.#visitEndsAt : this.#left > 0 && this.#queue.size === 0;
+    return starter === this.#visiting ? this.#left > this.#visitEndsAt : this.#left > 0 && this.#queue.length === 0;
   }
 
   /** The starter is pumped again in a later turn, after those that came before it. */
@@ -55,23 +54,27 @@ export class StartPacer {
   /** Lanes that wait for nothing but their turn, counted up to `most`. */
   lanesWaiting(most: number): number {
     let lanes = 0;
-    for (let i = 0; i < this.#queue.size && lanes < most; i++) lanes += (this.#queue.at(i) as Starter).lanesReady;
-    return Math.min(lanes, most);
+    for (const { lanesReady } of this.#queue) {
+      lanes += lanesReady;
+      if (lanes >= most) return most;
+    }
+    return lanes;
   }
 
   #turn(): void {
     this.#isScheduled = false;
     this.#left = startsPerTurn;
-    while (this.#left > 0) {
-      const starter = this.#queue.shift();
-      if (!starter) break;
+    let next = 0;
+    for (; this.#left > 0 && next < this.#queue.length; next++) {
+      const starter = this.#queue[next] as Starter;
       starter.isInQueue = false;
       this.#visiting = starter;
       this.#visitEndsAt = Math.max(0, this.#left - startsPerVisit);
       starter.pump();
     }
     this.#visiting = undefined;
-    if (this.#queue.size > 0) this.#schedule();
+    this.#queue = this.#queue.slice(next);
+    if (this.#queue.length > 0) this.#schedule();
     this.#onTurn();
   }
 
