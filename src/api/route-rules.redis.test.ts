@@ -36,9 +36,10 @@ describe('/routes', () => {
     expect(await put('"1"')).toMatchObject({ status: 200, body: { version: 2 } });
     expect(await put('"1"')).toMatchObject({ status: 409, body: { code: 'conflict' } });
     expect((await put('1')).status).toBe(422);
-    expect((await api.ask('DELETE', '/routes/leads', undefined, { 'if-match': '"1"' })).status).toBe(409);
-    expect((await api.ask('DELETE', '/routes/leads', undefined, { 'if-match': '"2"' })).status).toBe(204);
-    expect((await put('"2"')).status).toBe(409);
+    expect(await put('*')).toMatchObject({ status: 200, body: { version: 3 } });
+    expect((await api.ask('DELETE', '/routes/leads', undefined, { 'if-match': '"2"' })).status).toBe(409);
+    expect((await api.ask('DELETE', '/routes/leads', undefined, { 'if-match': '"3"' })).status).toBe(204);
+    for (const given of ['"3"', '*']) expect((await put(given)).status, given).toBe(409);
     expect(await Promise.all([1, 2, 3, 4].map(() => api.ask('POST', '/routes', leads).then(({ status }) => status)))).toContain(409);
   });
 

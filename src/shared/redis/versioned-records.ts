@@ -95,11 +95,7 @@ export function createVersionedRecords({ redis, key, channel, now }: VersionedRe
       field: string,
       { ifVersion, along = '' }: WriteOptions & { readonly along?: string } = {},
     ): Promise<{ status: 'removed'; texts: Map<string, string> } | { status: 'missing' } | Conflict> {
-      const reply = await removeRecord.run(
-        redis,
-        [key],
-        [field, ifVersion === undefined || ifVersion === 'any' ? '' : ifVersion, channel, along],
-      );
+      const reply = await removeRecord.run(redis, [key], [field, typeof ifVersion === 'number' ? ifVersion : '', channel, along]);
       const [word, number, ...gone] = Array.isArray(reply) ? reply.map(String) : [];
       if (word === 'missing') return { status: 'missing' };
       if (word === 'conflict') return { status: 'conflict', version: Number(number) };
