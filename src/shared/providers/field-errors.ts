@@ -13,3 +13,13 @@ export function toFieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   if (issue.code === 'invalid_type' && issue.input === undefined) return [{ path, message: `is required (${issue.expected})` }];
   return [{ path, message: issue.message }];
 }
+
+/** The field of the whole form that an error is in. */
+export const fieldOf = ({ path }: FieldError): string => path.split('.')[0] as string;
+
+/** The fields without errors. */
+export function withoutFaulty(input: unknown, errors: readonly FieldError[]): Readonly<Record<string, unknown>> {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return {};
+  const faulty = new Set(errors.map(fieldOf));
+  return Object.fromEntries(Object.entries(input).filter(([field]) => !faulty.has(field)));
+}

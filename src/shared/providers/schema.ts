@@ -7,7 +7,7 @@ import type { FieldError } from '../domain/field-error.ts';
 import { checkProviderUrl, type NetworkPolicy } from './address.ts';
 import { type AuthWire, mapSecrets, secretFields, toAuth } from './auth-wire.ts';
 import type { ProviderConfig, RateLimit } from './config.ts';
-import { toFieldErrors } from './field-errors.ts';
+import { fieldOf, toFieldErrors, withoutFaulty } from './field-errors.ts';
 import { checkAgainstKind, fillKindDefaults, parseOptions } from './kind-rules.ts';
 import type { ProviderKinds } from './kinds.ts';
 import { checkPayloadSchema } from './payload-schema.ts';
@@ -43,19 +43,15 @@ export function parseProvider(input: unknown, options: ParseOptions): ParsedProv
   return { status: 'valid', config: toConfig(wire, kind.name), wire };
 }
 
-const fieldOf = ({ path }: FieldError) => path.split('.')[0] as keyof ProviderWire;
-
 /** What is wrong with the fields that stand up to the wire form, where others do not. */
-function checkRest(input: unknown, found: readonly FieldError[], options: ParseOptions): FieldError[] {
+export function checkRest(input: unknown, found: readonly FieldError[], options: ParseOptions): FieldError[] {
   if (!isObject(input)) return [];
-  const faulty = new Set(found.map(fieldOf));
-  const rest = Object.entries(input).filter(([field]) => !faulty.has(field as keyof ProviderWire));
-  const parsed = providerWire.safeParse({ name: 'unnamed', base_url: 'https://unknown.invalid', ...Object.fromEntries(rest) });
-  return parsed.success ? checkFields(parsed.data, options, faulty).errors : [];
+  const parsed = providerWire.safeParse({ name: 'unnamed', base_url: 'https://unknown.invalid', ...withoutFaulty(input, found) });
+  return parsed.success ? checkFields(parsed.data, options, new Set(found.map(fieldOf))).errors : [];
 }
 
 /** What the wire form alone does not say. No check is made that would need a faulty field: it could only guess. */
-function checkFields(wire: ProviderWire, { kinds, network }: ParseOptions, faulty: ReadonlySet<keyof ProviderWire> = new Set()) {
+function checkFields(wire: ProviderWire, { kinds, network }: ParseOptions, faulty: ReadonlySet<string> = new Set()) {
   const check = (needed: readonly (keyof ProviderWire)[], errorsOf: () => FieldError[]) =>
     needed.some((field) => faulty.has(field)) ? [] : errorsOf();
   const kindName = wire.kind ?? (kinds.has(wire.name) ? wire.name : 'http');

@@ -155,6 +155,22 @@ describe('writing', () => {
     expect(await redis.hexists(keys.providers, 'crm/acme')).toBe(0);
   });
 
+  it('says at once what is wrong alone, with the provider, and of what is to be kept; nothing that a fault only suggests', async () => {
+    const input = {
+      colour: 'red',
+      base_url: 'http://127.0.0.1',
+      max_concurrency: 0,
+      auth_config: { type: 'bearer', token: '***' },
+      batch: { max_records: 101 },
+    };
+    const refused = await store.putTenant('crm', 'acme', input);
+    const paths = refused.status === 'invalid' ? refused.errors.map(({ path }) => path).sort() : refused;
+    expect(paths).toEqual(['auth_config.token', 'base_url', 'batch.max_records', 'colour', 'max_concurrency']);
+    expect(await store.putTenant('crm', 'acme', { limits: 'none', burst_limit: 5, rate_limit: 0 })).toMatchObject({
+      errors: [{ path: 'rate_limit' }, { path: 'limits' }],
+    });
+  });
+
   it('refuses the tenant that has what the provider has, and names no tenant can have', async () => {
     for (const tenant of ['default', '', 'x'.repeat(65), '\ud800'])
       expect(await store.putTenant('crm', tenant, own)).toMatchObject({ status: 'invalid', errors: [{ path: 'tenant' }] });

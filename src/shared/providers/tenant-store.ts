@@ -13,12 +13,12 @@ import type { NetworkPolicy } from './address.ts';
 import { type AuthWire, mapSecrets } from './auth-wire.ts';
 import type { ProviderConfig } from './config.ts';
 import type { Credentials } from './credentials.ts';
-import { toFieldErrors } from './field-errors.ts';
+import { fieldOf, toFieldErrors, withoutFaulty } from './field-errors.ts';
 import type { ProviderKinds } from './kinds.ts';
 import { type Fields, mergeTenant, patchFields } from './overlay.ts';
 import { isTenantName, parseField, tenantField } from './provider-field.ts';
 import { isDamaged, type ProviderRecords, parseStored, type StoredRecord, whyInvalid } from './provider-records.ts';
-import { fillKeptSecrets, type ParsedProvider, parseProvider } from './schema.ts';
+import { checkRest, fillKeptSecrets, type ParsedProvider, parseProvider } from './schema.ts';
 import type { OpenedWire } from './store.ts';
 import { maskedSecret, type ProviderWire, readOnlyFields, type TenantWire, tenantWire } from './wire.ts';
 
@@ -61,7 +61,9 @@ export interface TenantStoreDeps {
 }
 
 type Stored = StoredRecord<TenantWire>;
-type ParsedTenant = { status: 'valid'; own: TenantWire } | { status: 'invalid'; errors: FieldError[] };
+/** `rest`: the fields without faults. */
+type Faulty = { status: 'invalid'; errors: FieldError[]; rest: TenantWire };
+type ParsedTenant = { status: 'valid'; own: TenantWire } | Faulty;
 
 const damaged = 'the stored configuration is damaged';
 
@@ -112,10 +114,16 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
 
   function parseOwn(input: unknown, keptAuth: AuthWire | string | undefined): ParsedTenant {
     const filled = fillKeptSecrets(withoutReadOnly(input), keptAuth);
-    if (filled.errors.length > 0) return { status: 'invalid', errors: filled.errors };
     const parsed = tenantWire.safeParse(filled.input, { reportInput: true });
-    if (!parsed.success) return { status: 'invalid', errors: parsed.error.issues.flatMap(toFieldErrors) };
-    return { status: 'valid', own: parsed.data };
+    const errors = [...filled.errors, ...(parsed.error?.issues.flatMap(toFieldErrors) ?? [])];
+    if (parsed.success && errors.length === 0) return { status: 'valid', own: parsed.data };
+    const rest = tenantWire.safeParse(withoutFaulty(filled.input, errors));
+    return { status: 'invalid', errors, rest: rest.data ?? {} };
+  }
+
+  /** Of what was given, what else is wrong once it is laid over the provider: in one answer with the faults found before. */
+  function checkOver(wire: ProviderWire, { errors, rest }: Faulty): FieldError[] {
+    return checkRest(mergeTenant(wire, rest), errors, { kinds, network }).filter((error) => Object.hasOwn(rest, fieldOf(error)));
   }
 
   async function write(provider: string, tenant: string, input: unknown, before: Stored | undefined): Promise<TenantWritten> {
@@ -123,9 +131,9 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
     const providerText = await records.read(provider);
     if (providerText === undefined) return { status: 'unknown_provider' };
     const parsed = parseOwn(input, before?.provider.auth_config && credentials.open(before.provider.auth_config, field));
-    if (parsed.status === 'invalid') return parsed;
     const base = openWire(provider, providerText);
     if (base.status === 'unreadable') return invalidAs(`the provider cannot be read: ${base.reason}`);
+    if (parsed.status === 'invalid') return { status: 'invalid', errors: [...parsed.errors, ...checkOver(base.wire, parsed)] };
     const merged = parseMerged(base.wire, parsed.own, network);
     if (merged.status === 'invalid') return merged;
     const { auth_config: auth, ...fields } = parsed.own;
