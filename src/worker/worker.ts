@@ -212,7 +212,7 @@ async function sweep(
   fleet: Fleet,
   { shards, statusTtlMs }: { shards: number; statusTtlMs: number },
 ): Promise<void> {
-  engine.shrinkWindows();
+  engine.tidyUp();
   for (let shard = 0; shard < shards; shard++) {
     const held = fleet.owns(shard);
     if (!held) continue;

@@ -90,6 +90,15 @@ export class Accounts {
     for (const { dispatcher } of this.#accounts.values()) dispatcher.prune();
   }
 
+  /** Forgets deleted accounts, but for those that queues still have. */
+  forgetDeleted(ofQueues: ReadonlySet<string>): void {
+    for (const [name, { dispatcher }] of this.#accounts) {
+      if (!dispatcher.isUnused || ofQueues.has(name)) continue;
+      this.#accounts.delete(name);
+      void dispatcher.close();
+    }
+  }
+
   /** The account's permits are void: a pause or a breaker, somewhere in the fleet. */
   gateChanged(account: string): void {
     this.#accounts.get(account)?.stock.revoke();

@@ -69,6 +69,11 @@ export class Dispatcher implements Starter {
     return this.#waiting.lanesReady;
   }
 
+  /** There is nothing that it could do for anybody. */
+  get isUnused(): boolean {
+    return !this.#config && this.inFlight + this.#marking + this.#pausing.length === 0 && this.#waiting.isEmpty;
+  }
+
   /** Fewer lanes are ready than one round of calls would take, or than make a backlog. */
   get isShortOfLanes(): boolean {
     return this.#waiting.isShort(this.#adapters.present?.adapter, this.#config?.maxConcurrency ?? 0);

@@ -175,6 +175,24 @@ test('queues of a provider that is not registered are opened when it is, and onl
   expect(reads).toEqual(['crm', 'crm:acme']);
 });
 
+test('a deleted provider’s account is forgotten once nothing waits for it, and made anew when it is back', async () => {
+  const { engine, calls, configs, openShard } = start({ pending: [entry(1), entry(2, { trial: due(Date.now() + 60_000) })] });
+  await openShard();
+  await vi.advanceTimersByTimeAsync(50);
+  engine.tidyUp();
+  expect([...engine.callsInFlight.keys()]).toEqual(['crm']);
+  configs.delete('crm');
+  engine.providerChanged('crm');
+  engine.tidyUp();
+  expect(engine.callsInFlight.size).toBe(0);
+  expect(vi.getTimerCount()).toBe(0);
+  configs.set('crm', providerConfig());
+  engine.providerChanged('crm');
+  await vi.advanceTimersByTimeAsync(100);
+  // Of both its queues.
+  expect(calls).toEqual(['r1', 'r1', 'r1']);
+});
+
 test('of a backlog that goes in one call, the share of the shards that are here is enough', async () => {
   const batches: number[] = [];
   const answer: Answering = (batch) => {

@@ -217,14 +217,17 @@ export class Engine {
     if (queue.held.size === 0 && !queue.hasUnread) queue.shard.queues.delete(name);
   }
 
-  /** Forgets queues of deleted providers, and shrinks windows that a provider in trouble no longer uses: called now and then. */
-  shrinkWindows(): void {
+  /** Forgets queues and accounts of deleted providers, and shrinks windows that a provider in trouble no longer uses: called now and then. */
+  tidyUp(): void {
+    const accounts = new Set<string>();
     for (const { queues } of this.#shards.values()) {
       for (const queue of queues.values()) {
         if (queue.held.size < minWindow) queue.window = minWindow;
         if (queue.isDropped && queue.partsInFlight === 0 && !this.#settler.isBusyWithQueue(queue)) queues.delete(queue.name);
+        else accounts.add(queue.account);
       }
     }
+    this.#accounts.forgetDeleted(accounts);
   }
 
   async close(): Promise<void> {
