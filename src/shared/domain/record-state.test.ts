@@ -7,7 +7,7 @@ fc.configureGlobal({ seed: 7 });
 const stamp: fc.Arbitrary<Stamp> = fc.record({ ms: fc.maxSafeNat(), rank: fc.maxSafeNat() });
 const oddText = fc.oneof(
   fc.string({ unit: 'binary' }),
-  fc.constantFrom('a|b', '100%', '%7C', '!', '|', '\t\n\u0000', '\ud800', '__proto__'),
+  fc.constantFrom('a|b', '100%', '%7C', '!', '|', '\t\n\u0000', 'a\u001fb', '\ud800', '__proto__'),
 );
 const state: fc.Arbitrary<RecordState> = fc.record({
   stamp,
@@ -26,6 +26,14 @@ test('a record state comes back as it was packed, whatever characters the provid
   fc.assert(
     fc.property(state, (state) => {
       expect(parseRecordState(packRecordState(state))).toEqual(state);
+    }),
+  );
+});
+
+test('a record state holds none of the characters that separate texts, whatever the provider’s ids and the fields are', () => {
+  fc.assert(
+    fc.property(state, (state) => {
+      expect(packRecordState(state)).not.toContain('\u001f');
     }),
   );
 });

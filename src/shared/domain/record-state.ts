@@ -33,7 +33,8 @@ export function packRecordState(state: RecordState): string {
   const head = formatStamp(state.stamp) + (state.isDeleted ? '!' : '');
   if (!state.providerRecordId && !state.fields) return head;
   // Escaped by hand: encodeURIComponent throws on half a character, and a provider may send one.
-  const id = (state.providerRecordId ?? '').replace(/[%|]/g, encodeURIComponent);
+  // Control characters too: one of them separates the texts that claim.lua joins.
+  const id = (state.providerRecordId ?? '').replace(/[%|\p{Cc}]/gu, encodeURIComponent);
   if (!state.fields) return `${head}|${id}`;
   return `${head}|${id}|${JSON.stringify([...state.fields].map(([name, stamp]) => [name, stamp.ms, stamp.rank]))}`;
 }

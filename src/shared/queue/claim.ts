@@ -177,8 +177,11 @@ function parseClaimed(reply: ClaimReply): Claimed {
   if (reply[0] !== 'read') throw unexpectedReply('claim', reply);
   const fields = reply[3].split(textSeparator);
   const entries: ClaimedEntry[] = [];
+  // Something that was not written here holds a separator: what cannot be told apart is read again one by one, as after a lost answer.
+  if (fields.length % 5 !== 1) throw unexpectedReply('claim', reply);
   for (let i = 0; i + 5 <= fields.length; i += 5) {
     const { ms, rank } = parseEntryId(fields[i] as string);
+    if (!Number.isFinite(rank)) throw unexpectedReply('claim', reply);
     entries.push({
       ms,
       rank,
