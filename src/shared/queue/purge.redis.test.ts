@@ -5,7 +5,9 @@ import { type Place, parseOperationId } from '../domain/operation.ts';
 import type { ProviderError } from '../domain/provider-error.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import { group } from '../redis/keys.ts';
+import type { ClaimedEntry } from './claim.ts';
 import { parseEntry } from './entry.ts';
+import type { FinalSettlement, RetrySettlement } from './settle.ts';
 
 let redis: RedisClient;
 let benches = 0;
@@ -141,6 +143,37 @@ test('a provider that comes back finds empty queues whose ranks go on, and no me
   const [claimed] = await q.reader('w').claim([{ ...owner, queue: 'crm', count: 10 }]);
   expect(claimed).toMatchObject({ checkUpTo: 0, entries: [{ rank: 3 }] });
 });
+
+test.each(['before', 'after'])(
+  'what ends %s the next provider of its name has entries leaves nothing to it of the one that was removed',
+  async (moment) => {
+    const q = await bench();
+    const owner = await q.own('w');
+    const claim = async () => entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 10 }]))[0]);
+    const settle = (finals: FinalSettlement[], retries: RetrySettlement[]) => q.settler('w')([settlementOf(owner, { finals, retries })]);
+    const applied = (entry: ClaimedEntry, providerRecordId: string): FinalSettlement => {
+      const state = { stamp: { ms: 5_000, rank: entry.rank }, isDeleted: false, providerRecordId, fields: undefined };
+      return { ...finalOf(entry), record: { digest: entry.digest, state } };
+    };
+    const trial = { attempts: 1, dueAtMs: 1, error: undefined, startedIn: 0, sealedTo: 0 };
+    await q.placeMany(2);
+    const [ends, fails] = (await claim()) as [ClaimedEntry, ClaimedEntry];
+    await q.purge.deadLetterAll('crm', removed);
+    expect(await q.purge.forget('crm')).toBe(true);
+    if (moment === 'after') await q.placeMany(2);
+    // Once together, once each alone.
+    await settle([applied(ends, 'old')], [{ entry: fails, trial }]);
+    await settle([applied(ends, 'old')], []);
+    await settle([], [{ entry: fails, trial }]);
+    if (moment === 'before') await q.placeMany(2);
+    const [next, later] = (await claim()) as [ClaimedEntry, ClaimedEntry];
+    expect([next, later].map(({ state }) => state)).toEqual(['', '']);
+    expect(await redis.exists(q.keys.tries(0, 'crm'))).toBe(0);
+    await settle([applied(next, 'new')], [{ entry: later, trial }]);
+    expect(await redis.hget(q.keys.records(0, 'crm'), next.digest)).toContain('|new');
+    expect(await redis.hkeys(q.keys.tries(0, 'crm'))).toEqual([`${later.ms}-${later.rank}`]);
+  },
+);
 
 test('a purge works after SCRIPT FLUSH', async () => {
   const q = await bench();

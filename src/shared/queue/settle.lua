@@ -10,6 +10,7 @@
 --   queues: name, provider, history entries to keep, and lists, each its length in values first: ids to acknowledge; of records: digest, state;
 --   of trials: id, value; ids of trials to forget; of result buckets (how many, then each): field, value; dead letters (id, o, d, r, attempts,
 --   error, now, field of the result, value).
+-- Of entries whose provider was removed since (see forget.lua), neither records nor trials are written.
 -- Reply: {'settled', for each queue 'ok' or 'lost' (lease or epoch is another's: nothing was written)}.
 -- Run twice: the same, whatever became of its dead letters in between. Cost: O(arguments).
 local ARGV = cjson.decode(ARGV[1])
@@ -32,9 +33,16 @@ local function nextList()
   return first, at
 end
 
-local function writeList(command)
+local function writeList(command, isSkipped)
   local first, last = nextList()
-  if last >= first then redis.call(command, nextKey(), unpack(ARGV, first, last)) end
+  if last < first then return end
+  local key = nextKey()
+  if not isSkipped then redis.call(command, key, unpack(ARGV, first, last)) end
+end
+
+-- `removed`: the last rank of a provider that was removed, if one was. What its calls leave of their records is not the next one's of its name.
+local function isOfRemoved(removed, id)
+  return removed and tonumber(string.match(id, '-(%d+)') or 0) <= tonumber(removed)
 end
 
 local function writeDeadLetters(name, provider, counters)
@@ -76,9 +84,10 @@ end
 
 local function settleQueue(waiting, done)
   local name, provider, keep, queue, counters = nextValue(), nextValue(), nextValue(), nextKey(), nextKey()
+  local removed = redis.call('HGET', counters, 'o')
   local firstAck, lastAck = nextList()
-  writeList('HSET')
-  writeList('HSET')
+  writeList('HSET', isOfRemoved(removed, ARGV[lastAck]))
+  writeList('HSET', isOfRemoved(removed, ARGV[at + 2]))
   writeList('HDEL')
   for _ = 1, nextValue() do
     writeList('HSET')

@@ -18,7 +18,7 @@ export function createKeys(prefix = '') {
     // A shard's own
     /** Stream with group `workers`: a queue's entries in order of acceptance. History is trimmed by count, bytes and age. */
     queue: (shard: number, queue: string) => `${shardTag(shard)}:q:${queue}`,
-    /** Hash: `a` entries added, `f` final, `x` dead letters, `m` newest entry's milliseconds, `g` 1 once the group was made, `r` last id to check after a lost group. Kept, so that ranks never repeat. */
+    /** Hash: `a` entries added, `f` final, `x` dead letters, `m` newest entry's milliseconds, `g` 1 once the group was made, `r` last id to check after a lost group, `o` last rank of a provider that was removed. Kept, so that ranks never repeat. */
     counters: (shard: number, queue: string) => `${shardTag(shard)}:n:${queue}`,
     /** Set: queues that may have unread entries and whose owner has been told. */
     ready: (shard: number) => `${shardTag(shard)}:ready`,
