@@ -24,6 +24,7 @@ export function providerConfig(part: Partial<ProviderConfig> = {}): ProviderConf
     options: {},
     isPaused: false,
     version: 1,
+    createdAt: '2026-01-01T00:00:00.000Z',
     ...part,
   };
 }

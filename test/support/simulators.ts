@@ -62,7 +62,7 @@ export interface AdapterParts {
 export function parseConfig(wire: Readonly<Record<string, unknown>>): ProviderConfig {
   const parsed = parseProvider(wire, { kinds: createProviderKinds(), network: { allowPrivateNetworks: true } });
   if (parsed.status === 'invalid') throw new Error(JSON.stringify(parsed.errors));
-  return { ...parsed.config, isPaused: false, version: 1 };
+  return { ...parsed.config, isPaused: false, version: 1, createdAt: '2026-01-01T00:00:00.000Z' };
 }
 
 /** One worker's adapter. */

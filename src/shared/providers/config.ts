@@ -92,4 +92,6 @@ export interface ProviderConfig {
   readonly isPaused: boolean;
   /** Goes up by one with every change. */
   readonly version: number;
+  /** When the provider was registered, RFC 3339: at another time, it is another provider of that name. */
+  readonly createdAt: string;
 }

@@ -21,7 +21,7 @@ export interface ParseOptions {
 }
 
 /** All but what the store adds. */
-export type UnstoredConfig = Omit<ProviderConfig, 'isPaused' | 'version'>;
+export type UnstoredConfig = Omit<ProviderConfig, 'isPaused' | 'version' | 'createdAt'>;
 
 export type ParsedProvider =
   | {

@@ -61,7 +61,13 @@ function written(result: Written) {
 describe('create', () => {
   it('stores the configuration, its secrets sealed', async () => {
     const created = written(await store.create(crm));
-    expect(created.config).toMatchObject({ name: 'crm', version: 1, isPaused: false, auth: { type: 'bearer', token: 'open-sesame' } });
+    expect(created.config).toMatchObject({
+      name: 'crm',
+      version: 1,
+      createdAt: storedAt,
+      isPaused: false,
+      auth: { type: 'bearer', token: 'open-sesame' },
+    });
     expect(created.view).toMatchObject({
       version: 1,
       paused: false,
@@ -145,7 +151,7 @@ describe('put and patch', () => {
   it('patch cannot rename, pause or set a version', async () => {
     await store.create(crm);
     const after = written(await store.patch('crm', { name: 'other', paused: true, version: 9 }));
-    expect(after.config).toMatchObject({ name: 'crm', isPaused: false, version: 2 });
+    expect(after.config).toMatchObject({ name: 'crm', isPaused: false, version: 2, createdAt: storedAt });
   });
 
   it('patch of what is not there is told', async () => {

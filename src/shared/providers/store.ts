@@ -85,7 +85,7 @@ export function createProviderStore(deps: ProviderStoreDeps) {
     if (parsed.status === 'invalid') return { status: 'unreadable', name, reason: whyInvalid(parsed.errors) };
     const { paused, version, created_at, updated_at } = opened.record;
     // The spread is last: decision 0019.
-    const config = { isPaused: paused, version, ...parsed.config };
+    const config = { isPaused: paused, version, createdAt: created_at, ...parsed.config };
     return { status: 'ready', name, config, view: { ...maskSecrets(parsed.wire), paused, version, created_at, updated_at } };
   }
 

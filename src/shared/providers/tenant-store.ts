@@ -96,6 +96,7 @@ export function createTenantStore({ records, credentials, kinds, network, openWi
       account: queueName(provider, tenant),
       isPaused: base.record.paused,
       version: base.record.version + version,
+      createdAt: base.record.created_at,
       // Last: decision 0019.
       ...own,
     };

@@ -71,7 +71,7 @@ export class Accounts {
     const before = this.#accounts.get(provider)?.dispatcher.config;
     if (!config) return 'gone';
     if (!before) return 'new';
-    return config !== before && config.version <= before.version ? 'another' : 'same';
+    return config.createdAt === before.createdAt ? 'same' : 'another';
   }
 
   /** Also those of its tenants. */

@@ -8,7 +8,7 @@ function configOf(fields: Record<string, unknown> = {}) {
   const input = { name: 'crm', base_url: 'https://api.example.com', ...fields };
   const parsed = parseProvider(input, { kinds: createProviderKinds(), network: { allowPrivateNetworks: false } });
   if (parsed.status === 'invalid') throw new Error(JSON.stringify(parsed.errors));
-  return { ...parsed.config, isPaused: false, version: 1 };
+  return { ...parsed.config, isPaused: false, version: 1, createdAt: '2026-01-01T00:00:00.000Z' };
 }
 
 const deps = {
