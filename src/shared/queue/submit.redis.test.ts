@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { changeOf, createQueueBench, entriesOf, type QueueBench, type QueueBenchOptions } from '../../../test/support/queue.ts';
+import {
+  changeOf,
+  createQueueBench,
+  entriesOf,
+  finalOf,
+  type QueueBench,
+  type QueueBenchOptions,
+  settlementOf,
+} from '../../../test/support/queue.ts';
 import { useRedis } from '../../../test/support/use-redis.ts';
 import { formatEntryId, formatOperationId, parseOperationId } from '../domain/operation.ts';
 import type { RedisClient } from '../redis/connection.ts';
@@ -175,6 +183,25 @@ test('marks expire, fingerprints after them', async () => {
   expect(markMs).toBeGreaterThan(0);
   expect(markMs).toBeLessThanOrEqual(5_000);
   expect(fingerprintMs).toBeGreaterThan(markMs);
+});
+
+test('a fingerprint outlives its mark, too, where only a late repetition was accepted', async () => {
+  const q = await bench({ maxBacklog: 1, idempotencyTtlMs: 600_000 });
+  const owner = await q.own('w');
+  await q.place({ recordId: 'in the way' });
+  const submission = { change: changeOf(), idempotency: keyed('k') };
+  expect(await q.submit([submission])).toEqual([{ status: 'backlog_full' }]);
+  const fingerprint = q.keys.fingerprint(0, 'k');
+  // Minutes pass, and there is room.
+  await redis.pexpire(fingerprint, 61_000);
+  const entries = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 10 }]))[0]);
+  await q.settler('w')([settlementOf(owner, { finals: entries.map((entry) => finalOf(entry)) })]);
+  q.passTime(1_000);
+  // Another operation does not keep the key for itself.
+  expect(statusesOf(await q.submit([{ ...submission, idempotency: keyed('k', 'other') }]))).toEqual(['idempotency_mismatch']);
+  expect(await redis.pttl(fingerprint)).toBeLessThanOrEqual(61_000);
+  expect(statusesOf(await q.submit([submission]))).toEqual(['queued']);
+  expect(await redis.pttl(fingerprint)).toBeGreaterThan(await redis.pttl(q.keys.idempotency(0, 'k')));
 });
 
 test('operations of one request on one record keep its order, with and without keys', async () => {

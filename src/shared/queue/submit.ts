@@ -22,7 +22,7 @@ const enqueueScript = defineScript('enqueue', enqueueSource);
 const maxCallsUnderWay = 2;
 /** Keeps one script call short (well under 5 ms). An operation weighs 1, and 1 more for each KiB of data. */
 const maxWeightPerCall = 1_000;
-/** A fingerprint outlives the mark made after it: else the key could stand for another operation while the mark still answers. */
+/** A fingerprint outlives every mark made after it: else the key could stand for another operation while the mark still answers. */
 const fingerprintGraceMs = 60_000;
 
 export interface Submission {
@@ -151,7 +151,10 @@ interface Fingerprint {
   readonly recordId: string;
 }
 
-/** First use: remembers what the key stands for. Later uses: tells it, with the record id that was made for it. */
+/**
+ * First use: remembers what the key stands for. Later uses: tells it, with the record id that was made for it. The same operation again may be
+ * the one that is accepted, long after the first attempt was refused: its mark then begins a life of its own, and so does the fingerprint.
+ */
 async function rememberFingerprint(
   { redis, keys, shards, hasher, idempotencyTtlMs }: SubmitDeps,
   change: Change,
@@ -159,8 +162,10 @@ async function rememberFingerprint(
 ): Promise<Fingerprint> {
   const key = keys.fingerprint(hasher.shardOfText(idempotency.key, shards), idempotency.key);
   const mine = JSON.stringify([idempotency.fingerprint, idempotency.isRecordIdGenerated ? change.recordId : '']);
-  const known = await redis.call('SET', key, mine, 'PX', idempotencyTtlMs + fingerprintGraceMs, 'NX', 'GET');
-  const [fingerprint, recordId] = JSON.parse((known as string | null) ?? mine) as [string, string];
+  const lifeMs = idempotencyTtlMs + fingerprintGraceMs;
+  const known = (await redis.call('SET', key, mine, 'PX', lifeMs, 'NX', 'GET')) as string | null;
+  const [fingerprint, recordId] = JSON.parse(known ?? mine) as [string, string];
+  if (known !== null && fingerprint === idempotency.fingerprint) await redis.pexpire(key, lifeMs);
   return { fingerprint, recordId: recordId === '' ? change.recordId : recordId };
 }
 
