@@ -74,6 +74,7 @@ const commands = {
       idempotencyTtlMs: hourMs,
       redisNow: Date.now,
       acceptWithinMs: hourMs,
+      onPartFailed: () => {},
     });
   },
   async register(configs: readonly Readonly<Record<string, unknown>>[]) {

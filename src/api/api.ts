@@ -34,7 +34,7 @@ import { type ApiKey, createAuthenticate } from './api-keys.ts';
 import { createApp, createCountRequest } from './app.ts';
 import { createAutoRouting, type RouteOperations } from './auto-routing.ts';
 import { createDoor } from './door.ts';
-import { createJudgeFault } from './fault.ts';
+import { createJudgeFault, type JudgeFault } from './fault.ts';
 import { createRefreshGauges } from './fleet-gauges.ts';
 import { createIngest, type Ingest, type IngestDeps, type KnownProviders } from './ingest.ts';
 import { createListener } from './listener.ts';
@@ -81,8 +81,10 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
   const clock = createRedisClock({ time: () => redis.time(), now: Date.now });
   const stopping = new AbortController();
   let isStarted = false;
+  const now = () => performance.now();
+  const judgeFault = createJudgeFault({ logger, metrics, now });
 
-  const base = { settings, keys, redis, subscriber, metrics, clock, processId };
+  const base = { settings, keys, redis, subscriber, metrics, clock, processId, judgeFault };
   const providers = createProviders(base);
   const { directory } = providers;
   const whyNotReady = async () => {
@@ -95,13 +97,12 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
   const route = createAutoRouting({ ...routes, ...queue, routes: routes.directory, providers: known });
   const ingestion = ingestDeps(base, queue, known, route);
   const ingest = refuseUnless(() => isStarted, createIngest(ingestion));
-  const now = () => performance.now();
   const shared = {
     admit: createDoor({
       authenticate: createAuthenticate(apiKeys),
       takeRequest: createRequestLimit({ redis, keyPrefix: keys.requestLimit, requestsPerSecond: settings.requestsPerSecond }),
     }),
-    judgeFault: createJudgeFault({ logger, metrics, now }),
+    judgeFault,
     startBody: createStartBody({ maxArrayBytes: maxArrayBodyBytes, maxHeldBytes: maxHeldBodyBytes }),
     requestId: createRequestIds(processId),
     countRequest: createCountRequest(metrics),
@@ -161,6 +162,7 @@ interface Base {
   readonly metrics: Metrics;
   readonly clock: RedisClock;
   readonly processId: string;
+  readonly judgeFault: JudgeFault;
 }
 
 function createProviders({ settings, keys, redis, subscriber }: Base) {
@@ -171,17 +173,18 @@ function createProviders({ settings, keys, redis, subscriber }: Base) {
   return { kinds, store, directory: createProviderDirectory({ store, subscriber, keys }) };
 }
 
-async function createQueue({ settings, keys, redis, subscriber, clock, processId }: Base) {
+async function createQueue({ settings, keys, redis, subscriber, clock, processId, judgeFault }: Base) {
   const { shards, maxBacklog, maxDeadLetters, idempotencyTtlMs, statusTtlMs } = settings;
   const place = { redis, keys, shards };
   const backlog = createBacklogReader(place);
   const hasher = await createRecordHasher();
   const guard = createBacklogGuard({ maxBacklog, maxDeadLetters, readCounts: backlog.readCounts, now: () => performance.now() });
+  const onPartFailed = (error: unknown) => void judgeFault(error, { route: '/sync' });
   return {
     backlog,
     guard,
     hasher,
-    submit: createSubmit({ ...place, hasher, guard, idempotencyTtlMs, redisNow: clock.nowMs, acceptWithinMs }),
+    submit: createSubmit({ ...place, hasher, guard, idempotencyTtlMs, redisNow: clock.nowMs, acceptWithinMs, onPartFailed }),
     statusReader: createStatusReader(place),
     waiter: createFinalWaiter({ redis, subscriber, keys }),
     deadLetters: createDeadLetters(place),

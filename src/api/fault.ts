@@ -4,7 +4,8 @@ import type { Metrics } from '../shared/telemetry/metrics.ts';
 import { type Problem, ProblemError, problem } from './problem.ts';
 import { isRedisOutage } from './redis-outage.ts';
 
-export type JudgeFault = (error: unknown, context: { requestId: string; route: string }) => Problem;
+/** Without a request's id where several requests share what failed. */
+export type JudgeFault = (error: unknown, context: { requestId?: string; route: string }) => Problem;
 
 /** In an outage every request fails in the same way: one line a second says so. */
 const outageLogIntervalMs = 1_000;

@@ -57,7 +57,7 @@ export interface IngestDeps {
 
 export type Ingest = (request: IngestRequest) => Promise<Reply>;
 
-/** Throws what `submit` and `lookUp` throw: then nothing is known to be accepted. */
+/** Throws what `submit` and `lookUp` throw: then nothing is known to be accepted. What failed of a request in part has its own problem. */
 export function createIngest(deps: IngestDeps): Ingest {
   const inTurn = createInTurn(largeBodies);
   return (request) => {

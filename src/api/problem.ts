@@ -32,7 +32,7 @@ export const problemKinds = {
   backlog_full: { status: 429, title: 'The provider has too many operations waiting', retryAfterSeconds: 5 },
   headers_too_large: { status: 431, title: 'The request’s headers are too large' },
   internal: { status: 500, title: 'A fault of ours' },
-  unavailable: { status: 503, title: 'Not possible now; nothing was accepted', retryAfterSeconds: 1 },
+  unavailable: { status: 503, title: 'Not possible now; try again', retryAfterSeconds: 1 },
 } as const satisfies Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof problemKinds;

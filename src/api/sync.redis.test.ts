@@ -20,6 +20,24 @@ function withoutIds(answer: Answer) {
   return { status, text, type: headers.get('content-type'), retryAfter: headers.get('retry-after'), hasLocation: headers.has('location') };
 }
 
+it('answers 202 where Redis failed for a part of an array, and says which', async () => {
+  const other = await startTestApi(api.redis.url, { SLUICE_KEY_PREFIX: 'part:', SLUICE_SHARDS: '1' });
+  try {
+    await Promise.all(['crm', 'broken'].map((name) => other.ask('POST', '/providers', { ...crm, name })));
+    await api.redis.ask('SET', 'part:{00}:q:broken', 'not a stream');
+    // More than goes in one call.
+    const large = { ...good, data: { text: 'x'.repeat(60_000) } };
+    const part = await other.ask('POST', '/sync', [large, ...Array.from({ length: 16 }, () => ({ ...large, provider: 'broken' }))]);
+    expect(part).toMatchObject({ status: 202, body: { accepted: 1, rejected: 16 } });
+    expect(part.body.results[0]).toMatchObject({ status: 'queued' });
+    expect(part.body.results[1].error).toMatchObject({ status: 503, code: 'unavailable' });
+    expect(other.log.filter(({ level }) => level === 'error')).toHaveLength(1);
+    expect((await other.ask('GET', '/metrics')).text).toContain('result="unavailable"} 16');
+  } finally {
+    await other.api.stop();
+  }
+});
+
 describe.each(ways)('POST /sync %s', (_, path) => {
   const post = (body: unknown, headers?: Record<string, string>) => api.ask('POST', path, body, headers);
 

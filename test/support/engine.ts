@@ -126,7 +126,8 @@ export async function startBench(url: string, prefix: string, options: BenchOpti
   const hasher = await createRecordHasher();
   const backlog = createBacklogReader({ redis, keys, shards });
   const guard = createBacklogGuard({ maxBacklog, maxDeadLetters: 100_000, readCounts: backlog.readCounts, now: () => performance.now() });
-  const submit = createSubmit({ redis, keys, shards, hasher, guard, idempotencyTtlMs: 60_000, redisNow: Date.now, acceptWithinMs: 5_000 });
+  const door = { redisNow: Date.now, acceptWithinMs: 5_000, onPartFailed: () => {} };
+  const submit = createSubmit({ redis, keys, shards, hasher, guard, idempotencyTtlMs: 60_000, ...door });
   const status = createStatusReader({ redis, keys, shards });
   const running = new Set<PlayedWorker>();
   let workers = 0;

@@ -36,7 +36,8 @@ export async function createQueueBench(redis: RedisClient, prefix: string, optio
   const backlog = createBacklogReader(deps);
   let clockMs = 0;
   const guard = createBacklogGuard({ maxBacklog, maxDeadLetters, readCounts: backlog.readCounts, now: () => clockMs });
-  const submit = createSubmit({ ...deps, hasher, guard, idempotencyTtlMs, redisNow: Date.now, acceptWithinMs: 5_000, ...options.submit });
+  const door = { redisNow: Date.now, acceptWithinMs: 5_000, onPartFailed: () => {} };
+  const submit = createSubmit({ ...deps, hasher, guard, idempotencyTtlMs, ...door, ...options.submit });
   const leases = createLeases(deps);
 
   const place = async (change: Partial<Change> = {}, idempotency?: Submission['idempotency']): Promise<Place> => {

@@ -267,6 +267,22 @@ test('an error of Redis reaches every caller, and the places it took are given b
   ]);
 });
 
+test('of a request that fails in part, that part is unavailable and the reason is told; what was accepted says so', async () => {
+  const told: unknown[] = [];
+  const q = await bench({ maxBacklog: 1_001, submit: { onPartFailed: (error) => void told.push(error) } });
+  await redis.set(q.keys.queue(0, 'other'), 'not a stream');
+  // As much as goes in one call.
+  const others = Array.from({ length: 1_000 }, (_, i) => ({ change: changeOf({ provider: 'other', recordId: `r${i}` }) }));
+  const submitted = await q.submit([{ change: changeOf() }, ...others]);
+  expect(statusesOf(submitted)).toEqual(['queued', ...others.map(() => 'unavailable')]);
+  expect(await readAll(q)).toHaveLength(1);
+  expect(told).toEqual([expect.objectContaining({ message: expect.stringContaining('WRONGTYPE') })]);
+  await expect(q.submit(others)).rejects.toThrow('WRONGTYPE');
+  expect(told).toHaveLength(1);
+  await redis.unlink(q.keys.queue(0, 'other'));
+  expect(statusesOf(await q.submit(others))).toEqual(others.map(() => 'queued'));
+});
+
 test('an error while counts are read reaches the callers, and those that needed no count are accepted', async () => {
   const q = await bench({ maxBacklog: 1 });
   await redis.set(q.keys.queues(0), 'no sorted set');

@@ -38,7 +38,9 @@ export interface Submission {
 export type Submitted =
   | { readonly status: 'queued'; readonly operationId: string; readonly recordId: string }
   | { readonly status: 'idempotency_mismatch' }
-  | { readonly status: 'backlog_full' };
+  | { readonly status: 'backlog_full' }
+  /** Redis failed for this one, and not for all. */
+  | { readonly status: 'unavailable' };
 
 interface Waiting {
   readonly change: Change;
@@ -53,25 +55,36 @@ interface Waiting {
 interface Answers {
   readonly all: Promise<readonly Submitted[]>;
   set(index: number, submitted: Submitted): void;
-  fail(error: unknown): void;
+  fail(index: number, error: unknown): void;
 }
 
-function createAnswers(length: number): Answers {
+/** Rejects where something failed and nothing was accepted; where only a part was, `onPartFailed` hears of the last error instead. */
+function createAnswers(length: number, onPartFailed: (error: unknown) => void): Answers {
   const submitted = new Array<Submitted>(length);
   let missing = length;
+  let isAccepted = false;
+  let failure: { readonly error: unknown } | undefined;
   let resolve: (all: readonly Submitted[]) => void = () => {};
-  let fail: (error: unknown) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
   const all = new Promise<readonly Submitted[]>((whenAll, whenFailed) => {
     resolve = whenAll;
-    fail = whenFailed;
+    reject = whenFailed;
   });
   if (length === 0) resolve(submitted);
+  const set = (index: number, answer: Submitted) => {
+    submitted[index] = answer;
+    if (answer.status === 'queued') isAccepted = true;
+    if (--missing > 0) return;
+    if (failure && !isAccepted) return reject(failure.error);
+    if (failure) onPartFailed(failure.error);
+    resolve(submitted);
+  };
   return {
     all,
-    fail,
-    set(index, answer) {
-      submitted[index] = answer;
-      if (--missing === 0) resolve(submitted);
+    set,
+    fail(index, error) {
+      failure = { error };
+      set(index, { status: 'unavailable' });
     },
   };
 }
@@ -94,6 +107,8 @@ export interface SubmitDeps {
   redisNow(): number;
   /** What Redis comes to later than this after it was sent is refused: by then the caller may have been told that nothing was accepted. */
   readonly acceptWithinMs: number;
+  /** Why operations of a request were not accepted of which others were. */
+  onPartFailed(error: unknown): void;
 }
 
 /** Redis came to it too late: nothing was written. */
@@ -104,7 +119,7 @@ export class AcceptedTooLate extends Error {
   }
 }
 
-/** Answers in order. Throws what Redis throws: then nothing is known to be accepted. */
+/** Answers in order. Throws what Redis throws where nothing is known to be accepted. */
 export type Submit = (submissions: readonly Submission[]) => Promise<readonly Submitted[]>;
 
 export function createSubmit(deps: SubmitDeps): Submit {
@@ -135,7 +150,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
     const known = submissions.some(({ idempotency }) => idempotency)
       ? await Promise.all(submissions.map(async ({ change, idempotency }) => idempotency && rememberFingerprint(deps, change, idempotency)))
       : undefined;
-    const answers = createAnswers(submissions.length);
+    const answers = createAnswers(submissions.length, deps.onPartFailed);
     for (const [index, { change, idempotency }] of submissions.entries()) {
       const first = known?.[index];
       if (!idempotency || !first) enter(change, undefined, answers, index);
@@ -191,7 +206,7 @@ async function lookAgain(deps: SubmitDeps, provider: string, items: readonly Wai
   try {
     for (const item of items) ((await deps.guard.enterAfterRefresh(provider)) ? admitted : refused).push(item);
   } catch (error) {
-    for (const { answers } of items.slice(admitted.length + refused.length)) answers.fail(error);
+    for (const { answers, index } of items.slice(admitted.length + refused.length)) answers.fail(index, error);
   }
   await Promise.all([enqueueAll(deps, admitted), ...refused.map((item) => answerRefused(deps, item))]);
 }
@@ -203,7 +218,7 @@ async function answerRefused({ redis, keys }: SubmitDeps, { change, shard, idemp
     const queue = queueName(change.provider, change.tenant);
     answers.set(index, entryId === null ? { status: 'backlog_full' } : queued(shard, queue, entryId, change));
   } catch (error) {
-    answers.fail(error);
+    answers.fail(index, error);
   }
 }
 
@@ -248,7 +263,7 @@ async function enqueueGroup(deps: SubmitDeps, sections: readonly Section[]): Pro
   } catch (error) {
     for (const { queue, items } of sections) {
       deps.guard.leave(queue, items.length);
-      for (const { answers } of items) answers.fail(error);
+      for (const { answers, index } of items) answers.fail(index, error);
     }
   }
 }
