@@ -9,7 +9,7 @@ import { resultField } from './result.ts';
 import { groupByLease, groupForScript, slotOf, textSeparator } from './slots.ts';
 import sweepSource from './sweep.lua';
 import takeOverSource from './take-over.lua';
-import { packTrial, parseTrial, type Trial } from './trial.ts';
+import { packTrial, parseTrial, type Trial, type WrittenTrial } from './trial.ts';
 
 const claimScript = defineScript('claim', claimSource);
 const takeOverScript = defineScript('take-over', takeOverSource);
@@ -34,9 +34,9 @@ export interface ClaimedEntry {
 }
 
 export interface TakenEntry extends ClaimedEntry {
-  /** 1, and one more for each worker that died holding the entry. */
-  readonly deliveries: number;
-  readonly trial: Trial | undefined;
+  /** Epoch of the last owner that took the entry from one that had died, 1 for none: what a trial written before that says may be outdated. */
+  readonly inheritedIn: number;
+  readonly trial: WrittenTrial | undefined;
 }
 
 export interface ClaimRequest extends Ownership {
@@ -141,7 +141,7 @@ export function createQueueReader({ redis, keys, workerId }: { redis: RedisClien
 
     async mark({ shard, epoch }, queue, trials) {
       let texts = '';
-      for (const [entryId, trial] of trials) texts += `${entryId}${textSeparator}${packTrial(trial)}${textSeparator}`;
+      for (const [entryId, trial] of trials) texts += `${entryId}${textSeparator}${packTrial(trial, epoch)}${textSeparator}`;
       const reply = (await markScript.run(redis, [keys.lease(shard), keys.tries(shard, queue)], [workerId, epoch, texts])) as [string];
       if (reply[0] !== 'marked' && reply[0] !== 'lost') throw unexpectedReply('mark', reply);
       return reply[0] === 'marked';
@@ -208,7 +208,7 @@ function parseTaken(reply: readonly (string | number)[]): TakenEntry[] {
       data: reply[i + 2] as string,
       digest: reply[i + 3] as string,
       state: reply[i + 4] as string,
-      deliveries: reply[i + 5] as number,
+      inheritedIn: reply[i + 5] as number,
       trial: trial === '' ? undefined : parseTrial(trial),
     });
   }

@@ -146,7 +146,8 @@ function appendShard(call: ScriptCall, keys: Keys, queues: readonly Settlement[]
   call.values[sizes + 1] = call.values.length - from.values;
 }
 
-function appendSettlement(call: ScriptCall, keys: Keys, { shard, queue, keep, finals, retries, settledBefore }: Settlement): void {
+function appendSettlement(call: ScriptCall, keys: Keys, settlement: Settlement): void {
+  const { shard, epoch, queue, keep, finals, retries, settledBefore } = settlement;
   const { provider } = parseQueueName(queue);
   call.keys.push(keys.queue(shard, queue), keys.counters(shard, queue));
   call.values.push(queue, provider, keep);
@@ -169,7 +170,7 @@ function appendSettlement(call: ScriptCall, keys: Keys, { shard, queue, keep, fi
       if (bucket.push(resultField(entry.rank), packOutcome(outcome)) === 2) buckets.set(number, bucket);
     }
   }
-  const trials = retries.flatMap(({ entry, trial }) => [formatEntryId(entry), packTrial(trial)]);
+  const trials = retries.flatMap(({ entry, trial }) => [formatEntryId(entry), packTrial(trial, epoch)]);
   call.values.push(acks.length, ...acks);
   appendList(call, states, () => keys.records(shard, queue));
   appendList(call, trials, () => keys.tries(shard, queue));

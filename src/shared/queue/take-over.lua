@@ -3,10 +3,10 @@
 -- Atomic: only the lease's holder may take entries.
 -- KEYS: 1 lease (hash); 2 the queue (stream); 3 its records (hash); 4 its trials (hash); 5 its counters (hash).
 -- ARGV: 1 owner; 2 epoch; 3 id to go on from ('-' at first, then '(' and the last id); 4 entries a page; 5 '1' if the former owner died: the entries'
---   delivery count then goes up, which is how often a worker died holding them.
+--   delivery count, 1 until then, becomes the epoch, so that what this death means is known to every later owner.
 -- Reply: {'lost'}; or {'taken', last id of the page or '' when there are no more, last entry id of a group made anew or '' (see claim.lua), then for
---   each entry: id, o, d, r, record state or '', deliveries, trial or ''}.
--- Entries that were deleted from the stream leave the pending list and count as final. Run twice: the same, deliveries counted twice. Cost: O(entries in the page).
+--   each entry: id, o, d, r, record state or '', delivery count, trial or ''}.
+-- Entries that were deleted from the stream leave the pending list and count as final. Run twice: the same. Cost: O(entries in the page).
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
 if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] then return {'lost'} end
 local pending = redis.pcall('XPENDING', KEYS[2], 'workers', ARGV[3], '+', ARGV[4])
@@ -25,14 +25,8 @@ if #pending == 0 then
 end
 reply[2] = pending[#pending][1]
 for _, row in ipairs(pending) do
-  local id, deliveries, entry = row[1], row[4], nil
-  if ARGV[5] == '1' then
-    entry = redis.call('XCLAIM', KEYS[2], 'workers', ARGV[1], 0, id)[1]
-    deliveries = deliveries + 1
-  else
-    redis.call('XCLAIM', KEYS[2], 'workers', ARGV[1], 0, id, 'JUSTID')
-    entry = redis.call('XRANGE', KEYS[2], id, id)[1]
-  end
+  local id, deliveries = row[1], ARGV[5] == '1' and tonumber(ARGV[2]) or row[4]
+  local entry = redis.call('XCLAIM', KEYS[2], 'workers', ARGV[1], 0, id, 'RETRYCOUNT', deliveries)[1]
   if entry then
     local f, o = entry[2], #reply
     reply[o + 1], reply[o + 2], reply[o + 3], reply[o + 4] = id, f[2], f[4], f[6]

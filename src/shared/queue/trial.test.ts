@@ -18,9 +18,15 @@ test('a trial comes back as it was written', () => {
       { nil: undefined },
     ),
   });
+  const doubt = fc.constantFrom({}, { isInDoubt: true });
   fc.assert(
-    fc.property(trial, (trial) => {
-      expect(parseTrial(packTrial(trial))).toEqual(trial);
+    fc.property(trial, doubt, fc.integer({ min: 1 }), (trial, doubt, epoch) => {
+      expect(parseTrial(packTrial({ ...trial, ...doubt }, epoch))).toEqual({ ...trial, ...doubt, writtenIn: epoch });
     }),
   );
+});
+
+test('what a former version wrote tells its epoch where it was written before a call', () => {
+  expect(parseTrial('[2,99,0,0,["busy","m",1,503]]').writtenIn).toBe(1);
+  expect(parseTrial('[2,0,7,0,null,1]')).toMatchObject({ startedIn: 7, isInDoubt: true, writtenIn: 7 });
 });

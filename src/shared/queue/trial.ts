@@ -14,24 +14,32 @@ export interface Trial {
   readonly isInDoubt?: boolean;
 }
 
+export interface WrittenTrial extends Trial {
+  /** Epoch of the owner that wrote it; 1 where that is not known. */
+  readonly writtenIn: number;
+}
+
 type Packed = readonly [
   attempts: number,
   dueAtMs: number,
   startedIn: number,
   sealedTo: number,
   error?: readonly [string, string, 0 | 1, number | null] | null,
-  isInDoubt?: 1,
+  isInDoubt?: 1 | null,
+  writtenIn?: number,
 ];
 
-export function packTrial({ attempts, dueAtMs, error, startedIn, sealedTo, isInDoubt }: Trial): string {
+/** `epoch`: that of the owner that writes it. */
+export function packTrial({ attempts, dueAtMs, error, startedIn, sealedTo, isInDoubt }: Trial, epoch: number): string {
   const packed: unknown[] = [attempts, dueAtMs, startedIn, sealedTo];
   if (error) packed.push([error.code, error.message, error.retryable ? 1 : 0, error.providerStatus ?? null]);
   if (isInDoubt) packed[5] = 1;
+  packed[6] = epoch;
   return JSON.stringify(packed);
 }
 
-export function parseTrial(text: string): Trial {
-  const [attempts, dueAtMs, startedIn, sealedTo, error, isInDoubt] = JSON.parse(text) as Packed;
+export function parseTrial(text: string): WrittenTrial {
+  const [attempts, dueAtMs, startedIn, sealedTo, error, isInDoubt, writtenIn] = JSON.parse(text) as Packed;
   return {
     attempts,
     dueAtMs,
@@ -41,5 +49,7 @@ export function parseTrial(text: string): Trial {
       ? { code: error[0], message: error[1], retryable: error[2] === 1, ...(error[3] === null ? {} : { providerStatus: error[3] }) }
       : undefined,
     ...(isInDoubt ? { isInDoubt: true } : {}),
+    // A former version wrote an epoch only before a call.
+    writtenIn: writtenIn ?? Math.max(1, startedIn),
   };
 }

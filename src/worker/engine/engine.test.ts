@@ -18,7 +18,7 @@ const entry = (rank: number, part: Partial<TakenEntry> = {}): TakenEntry => ({
   data: '{"x":1}',
   digest: `d${rank}`,
   state: '',
-  deliveries: 1,
+  inheritedIn: 1,
   trial: undefined,
   ...part,
 });
@@ -70,13 +70,13 @@ function start(part: { pending?: readonly TakenEntry[]; deps?: Partial<EngineDep
   return { engine, faults, calls, reads, configs, openShard };
 }
 
-const due = (dueAtMs: number) => ({ attempts: 1, dueAtMs, error: undefined, startedIn: 0, sealedTo: 0 });
+const due = (dueAtMs: number) => ({ attempts: 1, dueAtMs, error: undefined, startedIn: 0, sealedTo: 0, writtenIn: 1 });
 
 test.each([true, false])(
   'what a dead owner left of a provider that was not known yet is taken over when it comes, a bell before that or not: %s',
   async (hasRung) => {
     const takeOvers: [string, boolean][] = [];
-    const pending = entry(1, { deliveries: 2 });
+    const pending = entry(1, { inheritedIn: 2 });
     const calls: [string, boolean][] = [];
     const { engine, configs } = start({
       config: undefined,

@@ -6,7 +6,6 @@ import { parseQueueName } from '../../shared/domain/operation.ts';
 import { parseRecordState, type RecordState } from '../../shared/domain/record-state.ts';
 import type { ClaimedEntry, QueueReader, TakenEntry } from '../../shared/queue/claim.ts';
 import { parseEntry } from '../../shared/queue/entry.ts';
-import type { Trial } from '../../shared/queue/trial.ts';
 import type { Accounts } from './accounts.ts';
 import type { Claimer } from './claimer.ts';
 import type { Delays, Telemetry } from './engine-deps.ts';
@@ -31,7 +30,7 @@ export interface IntakeDeps extends Delays {
   onLost(queue: QueueState): void;
 }
 
-type Taken = { readonly trial: Trial | undefined; readonly deliveries: number; readonly hasOwnerDied: boolean };
+type Taken = Pick<TakenEntry, 'trial' | 'inheritedIn'>;
 
 export class Intake {
   readonly #deps: IntakeDeps;
@@ -88,8 +87,7 @@ export class Intake {
         if (page.status === 'lost') return this.#deps.onLost(queue);
         const entries = await this.#skipFinal(queue, page.entries, page.checkUpTo);
         if (queue.isGone) return;
-        for (const entry of entries)
-          this.#hold(queue, entry, page.checkUpTo, { trial: entry.trial, deliveries: entry.deliveries, hasOwnerDied });
+        for (const entry of entries) this.#hold(queue, entry, page.checkUpTo, entry);
         after = page.last;
       } while (after !== undefined);
       this.#goOn(queue.lanes.values().sort(byAge));
@@ -207,13 +205,15 @@ export class Intake {
   }
 }
 
-function remember(held: Held, lane: Lane, { trial, deliveries, hasOwnerDied }: Taken): void {
-  held.isSuspect = deliveries > 1;
+function remember(held: Held, lane: Lane, { trial, inheritedIn }: Taken): void {
+  held.isSuspect = inheritedIn > 1;
   if (trial) held.isInDoubt = trial.isInDoubt === true;
-  if (held.isSuspect && hasOwnerDied) held.isInDoubt = true;
+  // Whoever held it then has not lived to write what became of its call: owners in between, which did not call it, had nothing to write.
+  const hasDied = inheritedIn > (trial?.writtenIn ?? 1);
+  if (hasDied) held.isInDoubt = true;
   if (!trial) return;
   held.hasTrial = true;
-  held.hasCrashed = trial.startedIn !== 0 && hasOwnerDied;
+  held.hasCrashed = trial.startedIn !== 0 && hasDied;
   held.attempts = trial.attempts + (held.hasCrashed ? 1 : 0);
   held.dueAtMs = trial.dueAtMs;
   held.lastError = held.hasCrashed ? undefined : trial.error;

@@ -95,12 +95,82 @@ describe('after a crash', () => {
     await bench.redis.hset(
       bench.keys.tries(0, 'crm'),
       `${ms}-${rank}`,
-      packTrial({ attempts: 3, dueAtMs: 1, error, startedIn: 0, sealedTo: 0 }),
+      packTrial({ attempts: 3, dueAtMs: 1, error, startedIn: 0, sealedTo: 0 }, 1),
     );
     startWith(bench, provider, { config: providerConfig({ retry: retrying({ maxAttempts: 3, maxMs: 1 }) }) });
     await eventually(async () => (await bench.stateOf(id)) === 'dead_lettered', { intervalMs: 5 });
     expect(await viewOf(bench, id)).toMatchObject({ attempts: 3, error: { code: 'transient', message: 'out of order' } });
     expect(provider.seen).toHaveLength(1);
+  });
+});
+
+describe('after a crash and an orderly hand-over', () => {
+  const paused = providerConfig({ isPaused: true, retry: retrying({ maxAttempts: 2 }) });
+
+  /** An owner that takes over what is pending, calls nothing, and hands over in good order. */
+  async function passOn(): Promise<void> {
+    const heir = startWith(bench, createPlayedProvider(), { config: paused });
+    await eventually(() => heir.engine.held.entries > 0, { intervalMs: 2 });
+    await heir.stop();
+  }
+
+  test.each([
+    ['before it had ever been answered', 0],
+    ['after an attempt that had failed for certain', 1],
+  ])('a create whose worker died in its call, %s, is in doubt under the third owner, too', async (_, failures) => {
+    bench = await startBench();
+    let calls = 0;
+    const provider = createPlayedProvider({ answers: () => failed('transient'), holds: () => ++calls > failures });
+    const dead = startWith(bench, provider);
+    const id = await create(bench, 'r');
+    await provider.calls(failures + 1);
+    await crash(dead);
+    await passOn();
+    const next = createPlayedProvider();
+    startWith(bench, next);
+    await allAre(bench, 'succeeded', [id]);
+    expect(next.operations.map(({ isInDoubt }) => isInDoubt)).toEqual([true]);
+  });
+
+  test('what was settled since the death is not in doubt any more', async () => {
+    bench = await startBench();
+    const hanging = createPlayedProvider({ holds: () => true });
+    const dead = startWith(bench, hanging);
+    const id = await create(bench, 'r');
+    await hanging.calls(1);
+    await crash(dead);
+    const failing = createPlayedProvider({ answers: () => failed('transient', { retryAfterMs: 3_600_000 }) });
+    const config = providerConfig({ retry: retrying({ maxMs: 3_600_000 }) });
+    const heir = startWith(bench, failing, { config });
+    await eventually(async () => (await bench.stateOf(id)) === 'retrying', { intervalMs: 2 });
+    await heir.stop();
+    const next = createPlayedProvider();
+    const { engine } = startWith(bench, next, { config });
+    await eventually(() => {
+      engine.pauseLifted('crm');
+      return next.operations.length > 0;
+    });
+    await allAre(bench, 'succeeded', [id]);
+    expect(failing.operations.map(({ isInDoubt }) => isInDoubt)).toEqual([true]);
+    expect(next.operations.map(({ isInDoubt }) => isInDoubt)).toEqual([false]);
+    expect((await viewOf(bench, id))?.attempts).toBe(2);
+  });
+
+  test('an operation that kills every worker is given up all the same', async () => {
+    bench = await startBench();
+    const config = providerConfig({ retry: retrying({ maxAttempts: 2 }) });
+    const poison = createPlayedProvider({ holds: () => true });
+    const id = await update(bench, 'poison');
+    for (let death = 1; death <= 3; death++) {
+      const worker = startWith(bench, poison, { config });
+      await poison.calls(death);
+      await crash(worker);
+      await passOn();
+    }
+    startWith(bench, poison, { config });
+    await allAre(bench, 'dead_lettered', [id]);
+    expect(poison.operations).toHaveLength(3);
+    expect(await viewOf(bench, id)).toMatchObject({ attempts: 2, error: { code: 'worker_lost' } });
   });
 });
 
