@@ -96,6 +96,25 @@ test('a shard without owner is free again afterwards', async () => {
   expect(await q.leases.acquire(0, 'w', 60_000)).toMatchObject({ status: 'acquired', hasOwnerDied: false });
 });
 
+test('a worker that died holding entries of another provider is still known to have died', async () => {
+  const q = await bench();
+  await q.place({ provider: 'other', kind: 'create' });
+  const dead = await q.own('dead');
+  await q.reader('dead').claim([{ ...dead, queue: 'other', count: 10 }]);
+  await q.placeMany(1);
+  await redis.hset(q.keys.lease(0), 'until', 1);
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(1);
+  expect(await q.leases.acquire(0, 'next', 60_000)).toMatchObject({ status: 'acquired', hasOwnerDied: true });
+});
+
+test('in a shard that was handed over and not taken again, operations are given up, too', async () => {
+  const q = await bench();
+  await q.placeMany(1);
+  await q.leases.release(0, 'w', (await q.own('w')).epoch);
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(1);
+  expect(await q.leases.acquire(0, 'next', 60_000)).toMatchObject({ status: 'acquired', hasOwnerDied: false });
+});
+
 test('history is not given up: after a lost group, only what is not final is', async () => {
   const q = await bench();
   await q.placeMany(6);

@@ -1,7 +1,7 @@
 /**
  * Giving up a provider's queues: every operation that is not final becomes a dead letter, then the queues are removed. It works with and without
- * workers. Where a shard has an owner, this acts in the owner's name and epoch, so that order is kept with the owner's own settling; what the
- * owner has in flight at that moment may still end after it.
+ * workers. This acts in the name and epoch of a shard's last owner, alive or dead, so that order is kept with the owner's own settling, and what
+ * the next owner is told of the last one stays true; what the owner has in flight at that moment may still end after it.
  */
 import { parseEntryId } from '../domain/operation.ts';
 import type { ProviderError } from '../domain/provider-error.ts';
@@ -28,7 +28,7 @@ export interface PurgeDeps {
   readonly keys: Keys;
   readonly shards: number;
   readonly statusTtlMs: number;
-  /** Names this process where a shard has no owner. */
+  /** Names this process where a shard never had an owner. */
   readonly processId: string;
   now(): number;
 }
@@ -83,13 +83,12 @@ export function createPurge(deps: PurgeDeps): Purge {
   const purgeShard = async (shard: number, provider: string, error: ProviderError) => {
     const queues = await backlog.queuesOf(shard, provider);
     if (queues.length === 0) return 0;
-    const acquired = await leases.acquire(shard, deps.processId, passingLeaseMs);
+    await makeLease(shard);
     let count = 0;
     for (const queue of queues) {
       for (let page = await purgePage(shard, queue, error); page !== 'empty'; page = await purgePage(shard, queue, error))
         count += page === 'again' ? 0 : page;
     }
-    if (acquired.status === 'acquired') await leases.release(shard, deps.processId, acquired.epoch);
     return count;
   };
 
@@ -105,6 +104,13 @@ export function createPurge(deps: PurgeDeps): Purge {
     const reply = (await forgetScript.run(redis, scriptKeys, [queue])) as [string];
     if (reply[0] !== 'forgotten' && reply[0] !== 'open') throw unexpectedReply('forget', reply);
     return reply[0] === 'forgotten';
+  };
+
+  /** A shard that never had an owner gets one for a moment. */
+  const makeLease = async (shard: number): Promise<void> => {
+    if ((await readLease(shard)).epoch > 0) return;
+    const acquired = await leases.acquire(shard, deps.processId, passingLeaseMs);
+    if (acquired.status === 'acquired') await leases.release(shard, deps.processId, acquired.epoch);
   };
 
   const readLease = async (shard: number) => {
