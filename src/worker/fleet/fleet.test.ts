@@ -210,6 +210,25 @@ test('shards whose calls had to be cut are not handed over: their leases expire,
   expect(fleet.shardsOwned).toBe(0);
 });
 
+test('where the fleet’s own key cannot be reached, leases are renewed all the same: on a cluster it lies on one node, they on others', async () => {
+  const renewed: number[] = [];
+  const { fleet, leases } = start({
+    leases: {
+      renew: async (shard) => {
+        renewed.push(shard);
+        return { status: 'renewed', readyQueues: [] };
+      },
+    },
+  });
+  await fleet.tick();
+  leases.heartbeat = async () => {
+    throw new Error('its node is away');
+  };
+  await expect(fleet.tick()).rejects.toThrow('its node is away');
+  expect(renewed).toEqual([0, 1]);
+  expect(fleet.shardsOwned).toBe(2);
+});
+
 test('a lease that another took is let go of', async () => {
   const { fleet, leases, open } = start();
   await fleet.tick();

@@ -79,10 +79,12 @@ export class Fleet {
         await this.#renewAll();
         return leaseTtlMs / 3;
       }
-      const alive = await leases.heartbeat(workerId, leaseTtlMs, info);
-      await this.#renewAll();
-      const waitMs = await this.#balance(alive.workers);
-      return Math.max(10, Math.min(leaseTtlMs / 3, alive.firstEndsInMs + 5, waitMs));
+      // Side by side: on a cluster the fleet's key and the leases lie on different nodes, of which one may be lost.
+      const heartbeat = leases.heartbeat(workerId, leaseTtlMs, info);
+      await allDone<unknown>([heartbeat, this.#renewAll()]);
+      const { workers, firstEndsInMs } = await heartbeat;
+      const waitMs = await this.#balance(workers);
+      return Math.max(10, Math.min(leaseTtlMs / 3, firstEndsInMs + 5, waitMs));
     });
   }
 
