@@ -139,7 +139,7 @@ export async function startWorker(settings: Settings, log: Logger): Promise<Work
   await repeatUntilDone(async () => {
     await readRedisClock(redis, redisClock);
     await directory.start();
-    await subscriber.subscribe(keys.fleetChanged, keys.gateChanged, keys.gateLifted);
+    await subscriber.subscribe(keys.fleetChanged, keys.gateChanged, keys.gateLifted, keys.gateShares);
   }, onRedisError);
   directory.onChange(({ name }) => engine.providerChanged(name));
   const loops = startLoops(parts, fleet, settings);
@@ -179,6 +179,7 @@ function startLoops(
     if (shard !== undefined) for (const queue of queuesRung(message)) engine.ring(shard, queue);
     else if (channel === keys.gateChanged) engine.gateChanged(message);
     else if (channel === keys.gateLifted) engine.pauseLifted(message);
+    else if (channel === keys.gateShares) engine.sharesChanged(message);
     else if (channel === keys.fleetChanged && message !== id) fleetLoop.wake();
   });
   // While the subscription was down, bells may have rung: a renewal tells what is ready. Pauses may have begun or been lifted, too: what is
@@ -186,7 +187,7 @@ function startLoops(
   subscriber.on('ready', () => {
     fleetLoop.wake();
     subscriber
-      .subscribe(keys.gateChanged, keys.gateLifted)
+      .subscribe(keys.gateChanged, keys.gateLifted, keys.gateShares)
       .catch(onError)
       .then(() => engine.catchUp())
       .catch(onError);

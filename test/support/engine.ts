@@ -232,10 +232,11 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
   subscriber.on('message', (channel: string, message: string) => {
     if (hasCrashed) return;
     if (channel === keys.gateChanged) engine.gateChanged(message);
+    else if (channel === keys.gateShares) engine.sharesChanged(message);
     else if (channel === keys.fleetChanged) loop?.wake();
     else for (const queue of queuesRung(message)) engine.ring(bells.get(channel) as number, queue);
   });
-  void subscriber.subscribe(keys.gateChanged, keys.fleetChanged).then(() => {
+  void subscriber.subscribe(keys.gateChanged, keys.gateShares, keys.fleetChanged).then(() => {
     if (hasCrashed) return;
     loop = startLoop({ tick: () => fleet.tick(), onError: (error) => void faults.push(error), retryMs: 100 });
   });

@@ -3,11 +3,13 @@
 -- KEYS[1] hash: the account's state (state.lua). For limit i: KEYS[2i] list of its last starts (µs), KEYS[2i+1] hash sub-window -> starts.
 -- ARGV: 1 worker, 2 permits wanted, 3 horizon (ms), 4 slots kept, 5 slots wanted, 6 calls succeeded, 7 calls failed, 8 epoch of those
 --   calls or '', 9 pause (ms, 0 for none), 10 its reason, 11 permits returned, 12 max concurrency, 13 failure rate, 14 min calls,
---   15 breaker window (ms), 16 open for (ms), 17 life of a hold (ms), 18 channel, 19 account, 20 throttling answers,
---   21 1 if the probe ended without telling anything, 22 number of limits; then for each limit its length (ms), requests, burst, margin (ms); then for each budget what reports.lua says.
+--   15 breaker window (ms), 16 open for (ms), 17 life of a hold (ms), 18 channel of stops, 19 channel of shares,
+--   20 account, 21 throttling answers, 22 1 if the probe ended without telling anything, 23 number of limits; then for each limit its length (ms),
+--   requests, burst, margin (ms); then for each budget what reports.lua says.
 -- Replies {word, now (µs), permits, retry in (µs, 0 for none), slots, fair share, 1 if others want more than theirs, breaker state, paused until (ms, 0 for not), epoch,
 --   start of each permit (µs after now; none where the account has no limits)}. Word: `granted` all of them, or why not: `rate`
---   `quota` `paused` `breaker`. Publishes the account where calls must stop.
+--   `quota` `paused` `breaker`. Publishes the account where calls must stop,
+--   and where others should ask what their share of the slots is now.
 -- Run twice, it spends the permits twice and counts the report twice, never grants the same room twice; `returned` alone must
 --   not be sent twice.
 -- Cost: four commands without limits, four more for each; O(permits x limits), counts O(128) for each limit that has them. A budget
@@ -21,11 +23,11 @@ local want, horizon = tonumber(ARGV[2]), ARGV[3] * 1000
 local request = {
   worker = ARGV[1], keepSlots = tonumber(ARGV[4]), wantSlots = tonumber(ARGV[5]), succeeded = tonumber(ARGV[6]),
   failed = tonumber(ARGV[7]), epoch = tonumber(ARGV[8]), returned = tonumber(ARGV[11]), holdTtl = ARGV[17] * 1000,
-  probeEnded = ARGV[21] == '1',
+  probeEnded = ARGV[22] == '1',
 }
 local breaker = { failureRate = tonumber(ARGV[13]), minCalls = tonumber(ARGV[14]), window = ARGV[15] * 1000, openFor = ARGV[16] * 1000 }
 
-local limitsFrom, limitsEnd = 23, 22 + 4 * ARGV[22]
+local limitsFrom, limitsEnd = 24, 23 + 4 * ARGV[23]
 
 local function shortestLimit()
   local shortest
@@ -60,12 +62,12 @@ local function writeState(limits, permits)
   redis.call('PEXPIRE', KEYS[1], math.ceil((untilUs - now) / 1000))
 end
 
-local shortest, throttled, hasReports = shortestLimit(), tonumber(ARGV[20]), #ARGV > limitsEnd
+local shortest, throttled, hasReports = shortestLimit(), tonumber(ARGV[21]), #ARGV > limitsEnd
 readFactor(state, shortest)
 reportPause(state, ARGV[9] * 1000, ARGV[10])
 if throttled > 0 or state.fields.factor then reportThrottling(state, throttled, shortest) end
 reportCalls(state, breaker, request)
-local slots, fair, othersWait = renewHold(state, request, tonumber(ARGV[12]))
+local slots, fair, othersWait, isNews = renewHold(state, request, tonumber(ARGV[12]))
 local allowed, refusal, retryAt = passable(state, want)
 local isHalfOpen = breakerState(state) == 'half_open'
 local limits = (allowed > 0 or request.returned > 0 or hasReports) and readLimits() or {}
@@ -101,7 +103,8 @@ elseif permits > 0 and not longestList(limits) then
   noteRecent(state, starts, permits)
 end
 writeState(limits, permits)
-if state.mustPublish then redis.call('PUBLISH', ARGV[18], ARGV[19]) end
+if state.mustPublish then redis.call('PUBLISH', ARGV[18], ARGV[20]) end
+if isNews then redis.call('PUBLISH', ARGV[19], ARGV[20]) end
 
 local isShort = permits < want
 local pausedUntil = number(state, 'pause')

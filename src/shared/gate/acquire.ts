@@ -140,7 +140,8 @@ function requestArgs({ workerId }: GateDeps, request: AcquireRequest): (string |
 
 function policyArgs({ keys, holdTtlMs }: GateDeps, account: string, { maxConcurrency, breaker }: GatePolicy): (string | number)[] {
   const { failureRate, minCalls, windowMs, openMs } = breaker;
-  return [count('maxConcurrency', maxConcurrency), failureRate, minCalls, windowMs, openMs, holdTtlMs, keys.gateChanged, account];
+  const { gateChanged, gateShares } = keys;
+  return [count('maxConcurrency', maxConcurrency), failureRate, minCalls, windowMs, openMs, holdTtlMs, gateChanged, gateShares, account];
 }
 
 function atLeastZero(name: string, value: number): number {

@@ -37,13 +37,29 @@ local function divide(workers, slots, now, turn)
   return 0
 end
 
--- Renews this worker's hold: what it keeps, and from the free slots what its share allows. Returns its slots, its fair share, and whether
--- others want more than theirs.
+-- Whether it is news to the others what this worker wants now and holds; they ask seldom while they have all they can get. It begins to
+-- wait for slots that others hold, waits for more of its share, or a turn has ended since it last asked: holders have to come down. Or it has
+-- given up slots that somebody waits for. Each is news once, however often it asks.
+local function isNews(workers, mine, before, times)
+  local lack, lackBefore, doOthersHold, hasTurnEnded = mine.want - mine.held, before.want - before.held, false, false
+  for _, worker in ipairs(workers) do
+    if worker ~= mine then
+      if mine.held < before.held and worker.held < worker.share then return true end
+      doOthersHold = doOthersHold or worker.held > 0
+      local turnEndsAt = worker.since + times.turn
+      hasTurnEnded = hasTurnEnded or worker.held > worker.share and before.ends - times.hold < turnEndsAt and turnEndsAt <= times.now
+    end
+  end
+  return doOthersHold and lack > 0 and (lackBefore <= 0 or mine.held < mine.share and (lack > lackBefore or hasTurnEnded))
+end
+
+-- Renews this worker's hold: what it keeps, and from the free slots what its share allows. Returns its slots, its fair share, whether
+-- others want more than theirs, and whether all this is news to them.
 local function renewHold(state, request, slots)
-  local now, before = state.now, state.holds[request.worker]
-  local mine = { name = request.worker, want = request.wantSlots, held = 0, since = now }
-  if before then mine.held, mine.since = before.held, before.since end
-  local kept, others, workers = math.min(request.keepSlots, mine.held), 0, { mine }
+  local times = { now = state.now, hold = request.holdTtl, turn = request.holdTtl / 10 }
+  local now, before = state.now, state.holds[request.worker] or { held = 0, want = 0, ends = 0, since = state.now }
+  local mine = { name = request.worker, want = request.wantSlots, held = before.held, since = before.since }
+  local kept, others, workers = math.min(request.keepSlots, before.held), 0, { mine }
   mine.want = math.max(mine.want, kept)
   for name, hold in pairs(state.holds) do
     if name ~= request.worker then
@@ -51,16 +67,16 @@ local function renewHold(state, request, slots)
       workers[#workers + 1] = hold
     end
   end
-  local fair, othersWait = divide(workers, slots, now, request.holdTtl / 10) + mine.share, false
+  local fair, othersWait = divide(workers, slots, now, times.turn) + mine.share, false
   for _, worker in ipairs(workers) do othersWait = othersWait or worker ~= mine and worker.want > worker.share end
   local free = math.max(0, slots - others - kept)
-  local held = math.max(kept, math.min(mine.want, mine.share, kept + free))
-  local field = 'h:' .. request.worker
-  if held == 0 and mine.want == 0 then
-    if before then state.stale[#state.stale + 1] = field end
-    return 0, fair, othersWait
+  mine.held = math.max(kept, math.min(mine.want, mine.share, kept + free))
+  local field, isNew = 'h:' .. request.worker, isNews(workers, mine, before, times)
+  if mine.held == 0 and mine.want == 0 then
+    if state.holds[request.worker] then state.stale[#state.stale + 1] = field end
+    return 0, fair, othersWait, isNew
   end
-  if (held > 0) ~= (mine.held > 0) then mine.since = now end
-  put(state, field, string.format('%.0f:%.0f:%.0f:%.0f', held, mine.want, now + request.holdTtl, mine.since))
-  return held, fair, othersWait
+  if (mine.held > 0) ~= (before.held > 0) then mine.since = now end
+  put(state, field, string.format('%.0f:%.0f:%.0f:%.0f', mine.held, mine.want, now + request.holdTtl, mine.since))
+  return mine.held, fair, othersWait, isNew
 end

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
 import { type Gates, gatePolicy, gateRequest, startGates } from '../../../test/support/gate.ts';
+import { startClockedGates } from '../../../test/support/gate-clock.ts';
+import { connectRedis, disconnectRedis } from '../redis/connection.ts';
 
 let gates: Gates;
 let accounts = 0;
@@ -130,6 +132,89 @@ test('a holder is told whether others want more than their share', async () => {
   expect(await hold('a', account, { keep: 1, want: 1, max: 1 })).toMatchObject({ doOthersWait: false });
   await hold('b', account, { want: 3, max: 8 });
   expect(await hold('a', account, { keep: 1, want: 2, max: 8 })).toMatchObject({ doOthersWait: false });
+});
+
+describe('others are told that the slots are shared anew', () => {
+  const policy = gatePolicy({ maxConcurrency: 2 });
+
+  /** Gates on a clock of their own, and what was announced since it was last asked. */
+  async function listen() {
+    const clock = await startClockedGates(gates.redis, `${newAccount()}:`);
+    const heard: string[] = [];
+    const subscriber = connectRedis(gates.url, { name: 'shares' });
+    onTestFinished(() => disconnectRedis(subscriber));
+    subscriber.on('message', (_, message) => void heard.push(message));
+    await subscriber.subscribe(clock.keys.gateShares);
+    return {
+      clock,
+      ask: async (worker: string, keep: number, want: number) => {
+        const request = gateRequest({ keepSlots: keep, wantSlots: want });
+        return (await clock.worker(worker, { holdTtlMs: 10_000 }).acquire('crm', policy, request)).slots;
+      },
+      async told() {
+        await gates.redis.publish(clock.keys.gateShares, 'end');
+        await eventually(() => heard.at(-1) === 'end', { intervalMs: 1 });
+        return heard.splice(0).slice(0, -1);
+      },
+    };
+  }
+
+  test('not where nobody waits', async () => {
+    const { ask, told } = await listen();
+    expect([await ask('a', 0, 1), await ask('b', 0, 1), await ask('a', 0, 0), await ask('b', 1, 5), await ask('b', 0, 0)]).toEqual([
+      1, 1, 0, 2, 0,
+    ]);
+    expect(await told()).toEqual([]);
+  });
+
+  test('when somebody begins to wait, and once however often it asks; again when it waits for more of its share', async () => {
+    const { ask, told } = await listen();
+    await ask('a', 0, 2);
+    for (let i = 0; i < 5; i++) expect(await ask('b', 0, 1)).toBe(0);
+    expect(await told()).toEqual(['crm']);
+    for (let i = 0; i < 5; i++) expect(await ask('a', 2, 2)).toBe(2);
+    expect(await told()).toEqual([]);
+    for (let i = 0; i < 5; i++) expect(await ask('b', 0, 2)).toBe(0);
+    expect(await told()).toEqual(['crm']);
+    await ask('b', 0, 0);
+    expect(await told()).toEqual([]);
+    await ask('b', 0, 1);
+    expect(await told()).toEqual(['crm']);
+  });
+
+  test('when slots come free that somebody waits for', async () => {
+    const { ask, told } = await listen();
+    await ask('a', 0, 2);
+    await ask('b', 0, 2);
+    expect(await told()).toEqual(['crm']);
+    expect(await ask('a', 1, 2)).toBe(1);
+    expect(await told()).toEqual(['crm']);
+    expect(await ask('b', 0, 2)).toBe(1);
+    expect(await told()).toEqual([]);
+    await ask('a', 0, 0);
+    expect(await told()).toEqual(['crm']);
+    expect(await ask('b', 1, 2)).toBe(2);
+    expect(await told()).toEqual([]);
+  });
+
+  test('when the turn of a holder ends', async () => {
+    const { clock, ask, told } = await listen();
+    await ask('a', 0, 1);
+    await ask('b', 0, 1);
+    await ask('c', 0, 1);
+    expect(await told()).toEqual(['crm']);
+    for (const passedMs of [900, 90]) {
+      await clock.passed(passedMs);
+      await ask('c', 0, 1);
+      expect(await told()).toEqual([]);
+    }
+    await clock.passed(25);
+    for (let i = 0; i < 5; i++) expect(await ask('c', 0, 1)).toBe(0);
+    expect(await told()).toEqual(['crm']);
+    expect(await ask('b', 0, 1)).toBe(0);
+    expect(await told()).toEqual(['crm']);
+    expect(await ask('c', 0, 1)).toBe(1);
+  });
 });
 
 test('over any history of four workers the holds never pass the maximum', async () => {

@@ -45,7 +45,9 @@ local function readState(key)
     elseif kind == 'h:' then
       local held, want, expires, since = value:match('^(%d+):(%d+):(%d+):(%d+)$')
       if tonumber(expires) > state.now then
-        state.holds[field:sub(3)] = { name = field:sub(3), held = tonumber(held), want = tonumber(want), since = tonumber(since) }
+        state.holds[field:sub(3)] = {
+          name = field:sub(3), held = tonumber(held), want = tonumber(want), ends = tonumber(expires), since = tonumber(since),
+        }
       else
         state.stale[#state.stale + 1] = field
       end

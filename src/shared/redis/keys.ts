@@ -87,6 +87,8 @@ export function createKeys(prefix = '') {
     /** Channel: account whose calls must stop now (pause, breaker). */
     gateChanged: `${prefix}gate:changed`,
     gateLifted: `${prefix}gate:lifted`,
+    /** Channel: account whose slots are shared anew: somebody begins to wait for some, or some came free that others wait for. */
+    gateShares: `${prefix}gate:shares`,
     /** Prefix of rate-limiter-flexible's keys; they expire. */
     requestLimit: `${prefix}limit`,
   };

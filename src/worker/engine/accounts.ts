@@ -104,6 +104,11 @@ export class Accounts {
     this.#accounts.get(account)?.stock.revoke();
   }
 
+  /** What the account's slots are divided into has changed, somewhere in the fleet. */
+  sharesChanged(account: string): void {
+    this.#accounts.get(account)?.stock.sharesChanged();
+  }
+
   /** Announcements of pauses, and of their being lifted, may have been missed. */
   catchUp(): void {
     for (const { stock } of this.#accounts.values()) stock.catchUp();

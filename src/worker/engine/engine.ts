@@ -182,6 +182,11 @@ export class Engine {
     this.#accounts.gateChanged(account);
   }
 
+  /** Somebody waits for slots of the account, or some came free. */
+  sharesChanged(account: string): void {
+    this.#accounts.sharesChanged(account);
+  }
+
   /** The account may be called again. */
   pauseLifted(account: string): void {
     this.#accounts.gateChanged(account);

@@ -108,6 +108,44 @@ describe('how many at once', () => {
     expect(gate.requests.at(-1)).toMatchObject({ keepSlots: 0, wantSlots: 0 });
   });
 
+  test('who hears that others wait asks at once, and gives up what is idle; whoever has and wants nothing says nothing', async () => {
+    const { stock, gate, work, taken, end } = playStock({ gate: { slots: 8 } });
+    stock.sharesChanged();
+    await work(1);
+    await pass(100);
+    stock.sharesChanged();
+    await pass(1);
+    expect(gate.requests.slice(1)).toEqual([expect.objectContaining({ keepSlots: 1, wantSlots: 1 })]);
+    end((taken[0] as { permit: Permit }).permit);
+    await pass(100);
+    expect(gate.requests).toHaveLength(2);
+    stock.sharesChanged();
+    await pass(1);
+    expect(gate.requests.slice(2)).toEqual([expect.objectContaining({ keepSlots: 0, wantSlots: 0 })]);
+    stock.sharesChanged();
+    await pass(60_000);
+    expect(gate.requests).toHaveLength(3);
+  });
+
+  test('however often it hears so, it asks forty times a second at most, and again where the answer was lost', async () => {
+    const { stock, gate, work } = playStock();
+    await work(1);
+    for (let ms = 0; ms < 1_000; ms += 5) {
+      stock.sharesChanged();
+      await pass(5);
+    }
+    expect(gate.requests.length).toBeGreaterThan(30);
+    expect(gate.requests.length).toBeLessThanOrEqual(42);
+    await pass(100);
+    const before = gate.requests.length;
+    gate.isLosing = true;
+    stock.sharesChanged();
+    await pass(100);
+    gate.isLosing = false;
+    await pass(1_000);
+    expect(gate.requests).toHaveLength(before + 2);
+  });
+
   test('who waited for a slot and has nothing to call any more takes its wish back', async () => {
     const { gate, work, demand, pump } = playStock({ gate: { slots: 0, fairSlots: 1 } });
     await work(3);

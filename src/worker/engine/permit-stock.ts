@@ -27,8 +27,8 @@ const successesPerWindow = 5;
 /** Slots that nobody else wants are given up without haste. */
 const idleAfterMs = { wanted: 50, unwanted: 1_000 };
 const retryAfterErrorMs = 250;
-/** All slots are others' for now. */
-const noSlotsRetryMs = 25;
+/** All slots are others' for now, or may be shared otherwise by now: between two questions about them. */
+const slotsAskMs = 25;
 /** First ask, before any slots are held. */
 const firstWant = 32;
 /** A permit whose start is known less closely than `useWithinMs` (Redis is far away) can be used for so long all the same. */
@@ -191,9 +191,16 @@ export class PermitStock {
     this.#deps.onChange();
   }
 
+  /** Others have begun to wait for slots of the account, or some came free: what this worker may use is asked soon. */
+  sharesChanged(): void {
+    this.#slots.sharesChanged();
+    if (this.#slots.isOutdated) this.#deps.onChange();
+  }
+
   /** Announcements may have been missed: what is in hand may be void, and a pause known of may have been lifted. */
   catchUp(): void {
     this.#mustAsk = this.#pausedUntilMs > 0;
+    this.#slots.sharesChanged();
     this.revoke();
   }
 
@@ -249,7 +256,8 @@ export class PermitStock {
     // Where they cost nothing, nobody waits for permits that come back.
     const isUrgent = report.isUrgent || (report.hasReturns && !this.#costsNothing) || this.#slots.isWaitingForOthers(demand);
     let afterMs = Number.POSITIVE_INFINITY;
-    if (isUrgent) afterMs = reportAfterMs;
+    if (this.#slots.isOutdated) afterMs = slotsAskMs;
+    else if (isUrgent) afterMs = reportAfterMs;
     else if (report.hasSuccesses)
       afterMs = Math.max(reportAfterMs, Math.min(successesAfterMs, this.#policy.breaker.windowMs / successesPerWindow));
     if (hasWork(demand)) return this.#lastAskAt + Math.min(afterMs, this.#deps.holdTtlMs / 3);
@@ -336,7 +344,7 @@ export class PermitStock {
     if (this.#discardsAnswer) return 0;
     if (grant.retryInMs !== undefined && grant.startsMs.length < needed) return now + grant.retryInMs;
     const askAgainAt = this.#hasLifted(grant) ? now : this.#askAgainAt;
-    if (this.#slots.isShort) return Math.max(askAgainAt, now + noSlotsRetryMs);
+    if (this.#slots.isShort) return Math.max(askAgainAt, now + slotsAskMs);
     return needed > 0 ? now : askAgainAt;
   }
 

@@ -23,6 +23,8 @@ export class SlotHold {
   #promised = Number.POSITIVE_INFINITY;
   #endsAt = 0;
   #doOthersWait = false;
+  /** Others have begun to wait, or slots have come free: what is known of the fair share is of before. */
+  #isOutdated = false;
   /** The gate may hold slots for it, or the wish for some: until it is taken back, others come to less. */
   #isKnown = false;
   /** All slots were others' when this worker last asked for some. */
@@ -46,7 +48,17 @@ export class SlotHold {
 
   /** Others want slots, too, or use some. */
   get areWanted(): boolean {
-    return this.#doOthersWait || this.#fair < this.maxConcurrency;
+    return this.#isOutdated || this.#doOthersWait || this.#fair < this.maxConcurrency;
+  }
+
+  /** The gate has to be asked what this worker's share is now. */
+  get isOutdated(): boolean {
+    return this.#isOutdated;
+  }
+
+  /** Somebody has told that the slots are shared anew. Who holds none and wants none need not know. */
+  sharesChanged(): void {
+    this.#isOutdated = this.#isKnown;
   }
 
   mayCall(inFlight: number, now: number): boolean {
@@ -80,6 +92,7 @@ export class SlotHold {
     this.#promised = keepSlots;
     this.#wanted = wantSlots;
     this.#isKnown = true;
+    this.#isOutdated = false;
     return { keepSlots, wantSlots };
   }
 
@@ -98,6 +111,7 @@ export class SlotHold {
   unanswered(): void {
     this.#held = Math.min(this.#held, this.#promised);
     this.#promised = Number.POSITIVE_INFINITY;
+    this.#isOutdated = true;
   }
 
   #couldUse({ ready, inFlight }: Demand): number {
