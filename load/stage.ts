@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { guardChild } from '../scripts/child-guard.mjs';
 import { freePort } from '../scripts/free-port.mjs';
-import { nodeFlags } from '../scripts/node-flags.mjs';
+import { nodeEnvironment, nodeFlags } from '../scripts/node-flags.mjs';
 import { askRedis } from '../scripts/redis-ask.mjs';
 import { runRedisServer } from '../scripts/redis-server.mjs';
 import { type Program, startProgram } from './program.ts';
@@ -102,6 +102,7 @@ interface ServiceOptions {
 async function startService(name: 'api' | 'worker', options: ServiceOptions): Promise<ServiceProcess> {
   const port = await freePort();
   const env = {
+    ...nodeEnvironment[name],
     PATH: process.env['PATH'] ?? '',
     HOST: '127.0.0.1',
     LOG_LEVEL: 'error',

@@ -15,7 +15,7 @@ import { readOrMakeKey } from './encryption-key.mjs';
 import { firstSync, nextSteps, registerDemoCrms } from './first-sync.mjs';
 import { acquireLock } from './folder-lock.mjs';
 import { freePort } from './free-port.mjs';
-import { nodeFlags } from './node-flags.mjs';
+import { nodeEnvironment, nodeFlags } from './node-flags.mjs';
 import { setUp } from './setup.mjs';
 import { superviseProcess } from './supervised-process.mjs';
 
@@ -147,7 +147,8 @@ async function embeddedRedis() {
  * @param {NodeJS.ProcessEnv} env
  */
 function run(name, bundle, env) {
-  const process = superviseProcess({ name, args: [...nodeFlags[bundle], join('dist', `${bundle}.js`)], cwd: root, env, print });
+  const args = [...nodeFlags[bundle], join('dist', `${bundle}.js`)];
+  const process = superviseProcess({ name, args, cwd: root, env: { ...nodeEnvironment[bundle], ...env }, print });
   stages[bundle].push(() => process.stop(stopGraceMs));
   return process;
 }

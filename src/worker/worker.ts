@@ -26,6 +26,7 @@ import { Engine } from './engine/engine.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { type HealthDeps, startHealthServer } from './health-server.ts';
 import { canKeepAdapter, createAdapter } from './providers/registry.ts';
+import { shareLookups } from './providers/shared-lookups.ts';
 import { type Loop, startLoop } from './supervisor.ts';
 import { createTelemetry } from './telemetry.ts';
 
@@ -66,7 +67,7 @@ function assemble(settings: Settings, log: Logger) {
     keys,
     sealer,
     network,
-    resolve: lookupAll,
+    resolve: shareLookups((name) => lookup(name, { all: true })),
     clock: { nowMs: Date.now, monotonicMs: now },
     createId: randomUUID,
   };
@@ -252,8 +253,6 @@ async function drain(fleet: Fleet, drainMs: number, { log, onError }: { log: Log
   log.warn('the drain time is over: calls in flight are cut');
   await fleet.abandon().catch(onError);
 }
-
-const lookupAll = (name: string) => lookup(name, { all: true });
 
 /** Redis's clock as of the last answer that told it; this machine's until then. */
 function createRedisClock() {

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { inject } from 'vitest';
 import { guardChild } from '../../scripts/child-guard.mjs';
 import { freePort } from '../../scripts/free-port.mjs';
-import { nodeFlags } from '../../scripts/node-flags.mjs';
+import { nodeEnvironment, nodeFlags } from '../../scripts/node-flags.mjs';
 import { eventually } from './eventually.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -115,7 +115,7 @@ function environment(options: ProcessOptions, own: Record<string, string>): Reco
 function launch(name: ServiceProcess['name'], url: string, env: Record<string, string>): ServiceProcess {
   const child = spawn(process.execPath, [...nodeFlags[name], `dist/${name}.js`], {
     cwd: root,
-    env,
+    env: { ...nodeEnvironment[name], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
