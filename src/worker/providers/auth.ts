@@ -28,7 +28,7 @@ export interface Credentials {
 export type Obtained =
   | { readonly status: 'obtained'; readonly credentials: Credentials }
   | { readonly status: 'failed'; readonly error: ProviderError }
-  /** Our own trouble (Redis): nobody is charged. */
+  /** Our own trouble (Redis, a process that was frozen): nobody is charged. */
   | { readonly status: 'unavailable'; readonly reason: string };
 
 export interface Authentication {
@@ -66,8 +66,8 @@ function fixedHeaders(auth: Exclude<AuthConfig, TokenAuth>): Pick<Credentials, '
 
 export interface TokenAuthenticationDeps {
   readonly fleet: FleetToken;
-  /** Never rejects. Undefined: no refresh token has taken the configured one's place. */
-  readonly fetch: (newestRefreshToken: string | undefined) => Promise<Fetched>;
+  /** Never rejects. `newestRefreshToken`: undefined where none has taken the configured one's place. `askedAtMs`: when the right to fetch was asked for. */
+  readonly fetch: (newestRefreshToken: string | undefined, askedAtMs: number) => Promise<Fetched>;
   /** New refresh tokens may come with access tokens. */
   readonly mayRotate: boolean;
   /** Least time between two requests to the token endpoint, from the whole fleet; 0: none. */
@@ -128,9 +128,10 @@ export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authen
     if (publisher.pending()) return { status: 'unavailable', reason: 'the new refresh token is not stored yet' };
     try {
       for (;;) {
+        const askedAtMs = monotonicMs();
         const acquired = await fleet.acquire({ refusedVersion, isAhead });
         if (acquired.status === 'token') return { status: 'obtained', credentials: hold(acquired.token) };
-        if (acquired.status === 'fetch') return await fetchAndPublish(acquired.refreshToken);
+        if (acquired.status === 'fetch') return await fetchAndPublish(acquired.refreshToken, askedAtMs);
         // The old token still serves.
         if (isAhead) return { status: 'unavailable', reason: 'the token is fetched by another process, or later' };
         if (acquired.status === 'later') return failUntilLater(acquired.inMs);
@@ -142,17 +143,17 @@ export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authen
     }
   }
 
-  async function fetchAndPublish(stored: StoredRefreshToken): Promise<Obtained> {
+  async function fetchAndPublish(stored: StoredRefreshToken, askedAtMs: number): Promise<Obtained> {
     // Whoever closes now need not wait for an answer that could change something.
     if (closing.signal.aborted) {
       await fleet.release().catch(() => {});
       return { status: 'unavailable', reason: 'closed' };
     }
-    const fetched = await fetch(stored.value);
+    const fetched = await fetch(stored.value, askedAtMs);
     if (fetched.status !== 'fetched') {
       // If this fails too, the lock expires by itself.
       await fleet.release().catch(() => {});
-      return fail(fetched);
+      return fetched.status === 'unsent' ? { status: 'unavailable', reason: fetched.reason } : fail(fetched);
     }
     const { value, lifeMs, instanceUrl, refreshToken } = fetched;
     const token = { value, version: deps.createVersion(), lifeMs, marginMs: marginOf(lifeMs, deps.minIntervalMs), instanceUrl };
@@ -169,7 +170,7 @@ export function createTokenAuthentication(deps: TokenAuthenticationDeps): Authen
     return obtained;
   }
 
-  function fail(fetched: Exclude<Fetched, { status: 'fetched' }>): Obtained {
+  function fail(fetched: Extract<Fetched, { status: 'refused' | 'unavailable' }>): Obtained {
     const isRefused = fetched.status === 'refused';
     const retryAfterMs = isRefused ? refusalPauseMs : (fetched.retryAfterMs ?? unavailablePauseMs);
     const error: ProviderError = isRefused

@@ -2,6 +2,7 @@
 import type { HttpClient, HttpResult } from './http-call.ts';
 import { listOf, memberOf } from './json-members.ts';
 import { createMask, type Mask } from './masking.ts';
+import type { CallGuard } from './provider.ts';
 import { readRetryAfterMs } from './retry-after.ts';
 import type { TokenRequest } from './token-grants.ts';
 
@@ -17,7 +18,9 @@ export type Fetched =
     }
   /** The endpoint says no to our credentials. */
   | { readonly status: 'refused'; readonly message: string }
-  | { readonly status: 'unavailable'; readonly message: string; readonly retryAfterMs: number | undefined };
+  | { readonly status: 'unavailable'; readonly message: string; readonly retryAfterMs: number | undefined }
+  /** By our own doing; the endpoint knows nothing of it. */
+  | { readonly status: 'unsent'; readonly reason: string };
 
 /** Where the answer does not say (`expires_in` is only recommended). */
 const defaultLifeMs = 3_600_000;
@@ -25,13 +28,12 @@ const defaultLifeMs = 3_600_000;
 const instanceLifeMs = 2 * 3_600_000;
 const maxLifeMs = 31 * 86_400_000;
 const maxDescriptionLength = 200;
-const always = { mayStart: () => true };
 
 /** `client`: for the origin of the request's URL. `secrets`: masked in what is told, besides those of the request. */
 export function fetchToken(
   client: HttpClient,
   request: TokenRequest,
-  options: { secrets: readonly string[]; nowMs: () => number },
+  options: { secrets: readonly string[]; guard: CallGuard; nowMs: () => number },
 ): Promise<Fetched> {
   const url = new URL(request.url);
   const mask = createMask([...request.secrets, ...options.secrets]);
@@ -43,14 +45,13 @@ export function fetchToken(
     keepBytes: 64 * 1024,
   };
   return new Promise((resolve) => {
-    client.start(written, always, (result) => resolve(judge(result, request, mask, options.nowMs)));
+    client.start(written, options.guard, (result) => resolve(judge(result, request, mask, options.nowMs)));
   });
 }
 
 function judge(result: HttpResult, request: TokenRequest, mask: Mask, nowMs: () => number): Fetched {
-  if (result.status !== 'answered') {
-    return unavailable(result.status === 'unsent' ? result.reason : result.message);
-  }
+  if (result.status === 'unsent') return result;
+  if (result.status !== 'answered') return unavailable(result.message);
   const { code } = result;
   if (code >= 200 && code < 300) return readToken(result.text, request) ?? unavailable('the answer holds no usable access token');
   const fault = readFault(result.text, mask);
