@@ -106,10 +106,10 @@ function readFault(text: string, mask: Mask): { word: string; text: string } {
     .apply(description, true)
     .replace(/[^\x20-\x7e\u00a0-\uffff]+/g, ' ')
     .slice(0, maxDescriptionLength);
-  return { word, text: [word, told].filter((part) => part !== '').join(': ') };
+  return { word, text: [mask.apply(word, true), told].filter((part) => part !== '').join(': ') };
 }
 
-/** A word of a known shape, so no secret can hide in it. */
+/** A word of a known shape, which a secret of few characters has as well. */
 const isWord = (value: unknown): value is string => typeof value === 'string' && /^[A-Za-z_]{1,40}$/.test(value);
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
