@@ -6,7 +6,7 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormatsModule from 'ajv-formats';
 import type { FieldError } from '../domain/field-error.ts';
-import { checkPattern, maxPatternInput } from './pattern.ts';
+import { readPattern } from './pattern.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -18,6 +18,11 @@ export interface PayloadCheck {
 const maxSchemaBytes = 64 * 1024;
 const maxDepth = 32;
 const maxErrors = 10;
+/**
+ * Instructions of a pattern times characters of a text, for all that are tried on one payload: 64 KiB of text with a pattern that has
+ * `{1,255}` in it. Most patterns take a few milliseconds for so much, those made to take long (`[ab]*a[ab]{500}c$`) more than a second.
+ */
+const maxPatternWork = 34_000_000;
 /** The plugin is CommonJS: under Node's ESM its function is the default of the default. */
 const addFormats = addFormatsModule as unknown as typeof addFormatsModule.default;
 
@@ -52,13 +57,18 @@ function inspect(node: unknown, path: string, depth: number, errors: FieldError[
 function checkKeyword(name: string, value: unknown): string | undefined {
   if (name === '$ref' && typeof value === 'string' && !value.startsWith('#')) return 'may only refer to this schema (#/...)';
   if (name === '$async' && value === true) return 'asynchronous schemas are not allowed';
-  if (name === 'pattern' && typeof value === 'string') return checkPattern(value);
+  if (name === 'pattern' && typeof value === 'string') return whyNoPattern(value);
   if (name === 'patternProperties' && typeof value === 'object' && value !== null) {
     return Object.keys(value)
-      .map(checkPattern)
+      .map(whyNoPattern)
       .find((message) => message !== undefined);
   }
   return undefined;
+}
+
+function whyNoPattern(source: string): string | undefined {
+  const read = readPattern(source);
+  return read.status === 'refused' ? read.message : undefined;
 }
 
 /**
@@ -67,22 +77,49 @@ function checkKeyword(name: string, value: unknown): string | undefined {
  */
 export function compilePayloadSchema(schema: JsonObject, options: { isPartial?: boolean } = {}): PayloadCheck {
   // An instance for each schema: ajv keeps what it compiled, and names ($id) in one instance must not clash.
-  const ajv = new Ajv({ strict: false, allErrors: true, validateSchema: true, code: { regExp: shortTextPattern }, logger: false });
+  const work = createPatternWork();
+  const ajv = new Ajv({ strict: false, allErrors: true, validateSchema: true, code: { regExp: work.regExp }, logger: false });
   addFormats(ajv);
   const { $schema: _dialect, required, ...rest } = schema;
   const validate: ValidateFunction = ajv.compile(options.isPartial || required === undefined ? rest : { ...rest, required });
-  return { check: (payload) => (validate(payload) ? [] : (validate.errors ?? []).slice(0, maxErrors).map(toFieldError)) };
-}
-
-function shortTextPattern(pattern: string, flags: string) {
-  const shape = new RegExp(pattern, flags);
   return {
-    test: (text: string) => text.length <= maxPatternInput && shape.test(text),
-    toString: () => String(shape),
+    check: (payload) => work.limit(() => (validate(payload) ? [] : (validate.errors ?? []).slice(0, maxErrors).map(toFieldError))),
   };
 }
-/** ajv writes this only into standalone code, which is not made here. */
-shortTextPattern.code = 'new RegExp';
+
+class TooMuchWork extends Error {}
+
+/** ajv's patterns, and a bound on the work of one check: thrown, so that what cannot be told counts neither as a match nor as none. */
+function createPatternWork() {
+  let left = 0;
+  const regExp = (source: string) => {
+    const read = readPattern(source);
+    if (read.status === 'refused') throw new Error(`${JSON.stringify(source)} ${read.message}`);
+    const { size, isIn } = read.pattern;
+    return {
+      test(text: string): boolean {
+        left -= size * text.length;
+        if (left < 0) throw new TooMuchWork();
+        return isIn(text);
+      },
+      toString: () => source,
+    };
+  };
+  /** ajv writes this only into standalone code, which is not made here. */
+  regExp.code = 'new RegExp';
+  return {
+    regExp,
+    limit(check: () => readonly FieldError[]): readonly FieldError[] {
+      left = maxPatternWork;
+      try {
+        return check();
+      } catch (error) {
+        if (error instanceof TooMuchWork) return [{ path: '', message: 'has texts too long to try the schema’s patterns on' }];
+        throw error;
+      }
+    },
+  };
+}
 
 function toFieldError(error: ErrorObject): FieldError {
   const path = error.instancePath.slice(1).split('/').map(unescapePointer).join('.');

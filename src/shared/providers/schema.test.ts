@@ -138,7 +138,7 @@ describe('what is wrong', () => {
     ['mapping.a', { mapping: { a: 1 } }],
     ['mapping.a', { mapping: { a: 'x', b: 'x' } }],
     ['schema', { schema: { type: 'nonsense' } }],
-    ['schema.properties.a.pattern', { schema: { properties: { a: { pattern: '(a+)+' } } } }],
+    ['schema.properties.a.pattern', { schema: { properties: { a: { pattern: '(?=a)b' } } } }],
     ['unknown_fields', { unknown_fields: 'refuse' }],
     ['endpoints.update.path', { endpoints: { update: { path: '/x/{id}' } } }],
     ['endpoints.update.path', { endpoints: { update: { path: '/x y' } } }],
