@@ -88,6 +88,27 @@ describe('a directory', () => {
     expect(other.get('crm')?.version).toBe(1);
   });
 
+  it('reads together what is asked for while a reading is under way, so that nobody waits for one reading after the other', async () => {
+    const asked: string[] = [];
+    const answer: (() => void)[] = [];
+    const readText = async (field: string) => {
+      asked.push(field);
+      await new Promise<void>((resolve) => answer.push(resolve));
+      return store.readText(field);
+    };
+    const other = createProviderDirectory({ store: { ...store, readText }, subscriber: deaf, keys });
+    await store.create(crm);
+    const all = [other.refresh('first')];
+    await eventually(() => asked.length === 1, { intervalMs: 1 });
+    all.push(...['crm', 'unknown-1', 'unknown-2', 'crm'].map((name) => other.refresh(name)));
+    for (const release of answer.splice(0)) release();
+    await eventually(() => asked.length === 4, { intervalMs: 1 });
+    expect(asked).toEqual(['first', 'crm', 'unknown-1', 'unknown-2']);
+    for (const release of answer.splice(0)) release();
+    await Promise.all(all);
+    expect(other.has('crm')).toBe(true);
+  });
+
   it('knows a provider that cannot be read by its name and its problem', async () => {
     await store.create({ ...crm, name: 'fine' });
     await open({ sealer: createSealer(randomBytes(32)) }).create(crm);

@@ -60,7 +60,9 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
   const { store, subscriber, keys } = deps;
   const entries = new Map<string, Entry>();
   const listeners = new Set<(change: ProviderChange) => void>();
+  /** Fields to be read by the next reading, those that were announced and those that are asked for. */
   const announced = new Set<string>();
+  let nextReading: Promise<void> | undefined;
   let configs: readonly ProviderConfig[] | undefined;
 
   const configOf = (name: string): ProviderConfig | undefined => {
@@ -139,22 +141,25 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
   }
 
   async function readAnnounced(): Promise<void> {
+    nextReading = undefined;
     const fields = [...announced];
     announced.clear();
     const texts = await Promise.all(fields.map((field) => store.readText(field)));
     apply(fields.map((field, index) => [field, texts[index]] as const));
   }
 
-  function onAnnounced(field: string): void {
+  /** What is asked for before the next reading begins shares it: however many ask while Redis hangs, none waits for more than a few readings. */
+  function readSoon(field: string): Promise<void> {
     announced.add(field);
-    // The first of several announcements reads for all of them; a failure is left to the next tick.
-    if (announced.size === 1) watch.inTurn(readAnnounced).catch(() => {});
+    nextReading ??= watch.inTurn(readAnnounced);
+    return nextReading;
   }
 
   const watch = createChangeWatch({
     subscriber,
     channel: keys.providersChanged,
-    onAnnounced,
+    // A failure is left to the next tick.
+    onAnnounced: (field) => void readSoon(field).catch(() => {}),
     countChanges: () => store.countChanges(),
     readAll,
   });
@@ -183,7 +188,7 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
       });
       return new Map(fields);
     },
-    refresh: (name) => watch.inTurn(async () => apply([[name, await store.readText(name)]])),
+    refresh: readSoon,
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
