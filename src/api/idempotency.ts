@@ -22,12 +22,23 @@ export function fingerprintOperation({ change, hasTimestamp, isRecordIdGenerated
   return digest(JSON.stringify(inOrder(parts)));
 }
 
-/** The same value with the members of all objects sorted by name. Depth is bounded by what `readOperation` lets in. */
+/**
+ * The same value with the members of all objects sorted by name: an object as the list of them. A list that could be such a list of members is
+ * put into an object, of which there are no others here. All that is not such a list keeps the fingerprint under which earlier versions may
+ * have stored it. Depth is bounded by what `readOperation` lets in.
+ */
 function inOrder(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(inOrder);
+  if (Array.isArray(value)) {
+    const list = value.map(inOrder);
+    return list.every(isMember) ? { list } : list;
+  }
   if (typeof value !== 'object' || value === null) return value;
   const members = value as Record<string, unknown>;
   return Object.keys(members)
     .sort()
     .map((name) => [name, inOrder(members[name])]);
+}
+
+function isMember(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && typeof value[0] === 'string';
 }
