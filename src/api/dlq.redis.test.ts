@@ -1,3 +1,4 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { good, register } from '../../test/support/api-bodies.ts';
 import { useTestApi } from '../../test/support/use-test-api.ts';
@@ -106,5 +107,19 @@ describe('dead letters', () => {
     }
     expect((await api.ask('DELETE', '/dlq')).status).toBe(415);
     expect((await api.ask('GET', '/dlq?provider=dead-d')).body.items).toHaveLength(1);
+  });
+
+  it.each([
+    ['DELETE', '/dlq'],
+    ['POST', '/dlq/retry'],
+  ])('are filtered by %s %s as the document says', async (method, path) => {
+    const { body: document } = await api.ask('GET', '/openapi.json');
+    const { schema } = document.paths[path][method.toLowerCase()].requestBody.content['application/json'];
+    const isAllowed = new Ajv2020({ strict: false }).compile(schema);
+    const provider = 'nobody';
+    for (const filter of [{ provider }, { provider: '' }, { provider, code: 'x'.repeat(1_024) }, { provider, code: 'x'.repeat(1_025) }]) {
+      const { status } = await api.ask(method, path, filter);
+      expect(status !== 422, JSON.stringify(filter)).toBe(isAllowed(filter));
+    }
   });
 });

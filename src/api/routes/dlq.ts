@@ -31,7 +31,7 @@ const filterSchema = {
   type: 'object',
   additionalProperties: false,
   description: 'All members given must match; `{}` means every dead letter.',
-  properties: Object.fromEntries(filterMembers.map((name) => [name, { type: 'string' }])),
+  properties: Object.fromEntries(filterMembers.map((name) => [name, { type: 'string', minLength: 1, maxLength: maxMemberLength }])),
 };
 
 const letterSchema = {
