@@ -75,6 +75,33 @@ describe('dead letters', () => {
     expect((await api.ask('DELETE', `/dlq/${body.items[0].operation_id}`)).status).toBe(404);
   });
 
+  it('go back, or go away, so many as are asked for, from where a page of the list ended', async () => {
+    const provider = 'dead-h';
+    await makeDeadLetters(
+      provider,
+      Array.from({ length: 5 }, (_, i) => ({ record_id: `r${i}` })),
+    );
+    const list = async (query = '') => {
+      const { body } = await api.ask('GET', `/dlq?provider=${provider}${query}`);
+      return { records: body.items.map((item: { record_id: string }) => item.record_id), cursor: body.next_cursor };
+    };
+    const { records } = await list();
+    const { cursor } = await list('&limit=1');
+    expect((await api.ask('POST', '/dlq/retry', { provider, cursor, limit: 2 })).body).toEqual({ requeued: 2, skipped: 0 });
+    expect((await api.ask('DELETE', '/dlq', { provider, cursor })).body).toEqual({ deleted: 2 });
+    expect((await list()).records).toEqual(records.slice(0, 1));
+    for (const [method, path] of [
+      ['POST', '/dlq/retry'],
+      ['DELETE', '/dlq'],
+    ] as const) {
+      expect(await api.ask(method, path, { provider, cursor: 'nonsense' })).toMatchObject({
+        status: 422,
+        body: { errors: [{ path: 'cursor', message: 'expected the next_cursor of an earlier answer' }] },
+      });
+    }
+    expect((await api.ask('DELETE', '/dlq', { provider, limit: 1 })).body).toEqual({ deleted: 1 });
+  });
+
   it('of a provider that was removed stay when they are retried, one or all, and say why', async () => {
     const ids = await makeDeadLetters('dead-e', [{ record_id: 'shared' }, { record_id: 'own' }]);
     await makeDeadLetters('dead-f', [{ record_id: 'shared' }]);
@@ -117,7 +144,15 @@ describe('dead letters', () => {
     const { schema } = document.paths[path][method.toLowerCase()].requestBody.content['application/json'];
     const isAllowed = new Ajv2020({ strict: false }).compile(schema);
     const provider = 'nobody';
-    for (const filter of [{ provider }, { provider: '' }, { provider, code: 'x'.repeat(1_024) }, { provider, code: 'x'.repeat(1_025) }]) {
+    for (const filter of [
+      { provider },
+      { provider: '' },
+      { provider, code: 'x'.repeat(1_024) },
+      { provider, code: 'x'.repeat(1_025) },
+      ...[0, 1, 500, 501, 1.5, '1', null].map((limit) => ({ provider, limit })),
+      { provider, cursor: '' },
+      { provider, cursor: 'x'.repeat(1_001) },
+    ]) {
       const { status } = await api.ask(method, path, filter);
       expect(status !== 422, JSON.stringify(filter)).toBe(isAllowed(filter));
     }

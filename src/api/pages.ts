@@ -1,7 +1,8 @@
 /** Lists in pages: `{"items": [...], "next_cursor": string | null}`. */
 import { z } from '@hono/zod-openapi';
 
-const maxPage = 500;
+export const maxPage = 500;
+export const maxCursorLength = 1_000;
 const defaultPage = 50;
 
 /** A parameter of 1 to `maxLength` characters that may be left out. */
@@ -17,7 +18,7 @@ const limitText = z
   .optional()
   .openapi({ type: 'integer', minimum: 1, maximum: maxPage, default: defaultPage, description: 'Most items in one answer.' });
 
-const cursorText = queryText(1_000).openapi({ description: 'Where to go on: `next_cursor` of the answer before.' });
+const cursorText = queryText(maxCursorLength).openapi({ description: 'Where to go on: `next_cursor` of the answer before.' });
 
 /** The members of a query that pages through a list. */
 export const pageQuery = { limit: limitText, cursor: cursorText };

@@ -3,10 +3,10 @@ import { z } from '@hono/zod-openapi';
 import type { FieldError } from '../../shared/domain/field-error.ts';
 import { formatOperationId, parseQueueName } from '../../shared/domain/operation.ts';
 import { isRetryable } from '../../shared/domain/settlement.ts';
-import type { DeadLetter, DeadLetterFilter, DeadLetters } from '../../shared/queue/dead-letters.ts';
+import type { DeadLetter, DeadLetterFilter, DeadLetterPart, DeadLetters } from '../../shared/queue/dead-letters.ts';
 import type { Caller } from '../api-keys.ts';
 import type { KnownProviders } from '../ingest.ts';
-import { listAnswer, listSchema, pageLimit, pageQuery, queryText } from '../pages.ts';
+import { listAnswer, listSchema, maxCursorLength, maxPage, pageLimit, pageQuery, queryText } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { idParams, placeFor } from './sync.ts';
@@ -18,11 +18,38 @@ export interface DlqDeps {
 }
 
 const tag = 'dead letters';
-const filterMembers = ['provider', 'tenant', 'code', 'record_id'] as const;
 const maxMemberLength = 1_024;
 const filterText = queryText(maxMemberLength);
 const filterQuery = { provider: filterText, tenant: filterText, code: filterText, record_id: filterText };
-type Filter = { readonly [name in (typeof filterMembers)[number]]?: string | undefined };
+interface Filter {
+  readonly provider?: string | undefined;
+  readonly tenant?: string | undefined;
+  readonly code?: string | undefined;
+  readonly record_id?: string | undefined;
+}
+
+/** A filter as a body: the query's members, with what each may be. */
+type FilterBody = Filter & DeadLetterPart;
+interface MemberRule {
+  readonly schema: Readonly<Record<string, unknown>>;
+  readonly isMet: (value: unknown) => boolean;
+  readonly message: string;
+}
+const textMember = (maxLength: number): MemberRule => ({
+  schema: { type: 'string', minLength: 1, maxLength },
+  isMet: (value) => typeof value === 'string' && value.length >= 1 && value.length <= maxLength,
+  message: `expected 1 to ${maxLength} characters`,
+});
+const limitMember: MemberRule = {
+  schema: { type: 'integer', minimum: 1, maximum: maxPage },
+  isMet: (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= maxPage,
+  message: `expected a whole number from 1 to ${maxPage}`,
+};
+const filterMembers = new Map<string, MemberRule>([
+  ...Object.keys(filterQuery).map((name) => [name, textMember(maxMemberLength)] as const),
+  ['limit', limitMember],
+  ['cursor', textMember(maxCursorLength)],
+]);
 
 /** `DELETE /dlq?provider=x` with the body `{}` would else drop every letter there is. */
 const noQuery = 'not taken here: the filter belongs into the JSON body';
@@ -30,8 +57,9 @@ const noQuery = 'not taken here: the filter belongs into the JSON body';
 const filterSchema = {
   type: 'object',
   additionalProperties: false,
-  description: 'All members given must match; `{}` means every dead letter.',
-  properties: Object.fromEntries(filterMembers.map((name) => [name, { type: 'string', minLength: 1, maxLength: maxMemberLength }])),
+  description:
+    'All members given must match; `{}` means every dead letter. `limit`: at most so many are put back or dropped, the newest first; without it, all. `cursor`: only those that come after a page of the list, whose `next_cursor` it is.',
+  properties: Object.fromEntries([...filterMembers].map(([name, { schema }]) => [name, schema])),
 };
 
 const letterSchema = {
@@ -82,7 +110,7 @@ function addReading(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
     },
     async (c, { query, caller }) => {
       const page = await deadLetters.list(scopedFilter(query, caller), { limit: pageLimit(query), cursor: query.cursor });
-      if (page.status === 'bad_cursor') throw invalid([{ path: 'cursor', message: 'expected the next_cursor of an earlier answer' }]);
+      if (page.status === 'bad_cursor') throw badCursor();
       return c.json(listAnswer(page.items.map(describeLetter), page.nextCursor));
     },
   );
@@ -132,8 +160,12 @@ function addRetrying(add: AddRoute, { deadLetters, providers, shards }: DlqDeps)
         },
       },
     },
-    async (c, { caller }) =>
-      c.json(await deadLetters.retryAll(scopedFilter(readFilter(await readObjectBody(c)), caller), isRegistered), 202),
+    async (c, { caller }) => {
+      const part = readFilter(await readObjectBody(c));
+      const retried = await deadLetters.retryAll(scopedFilter(part, caller), isRegistered, part);
+      if (retried === 'bad_cursor') throw badCursor();
+      return c.json(retried, 202);
+    },
   );
   add(
     {
@@ -173,7 +205,12 @@ function addDropping(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
       body: filterSchema,
       answers: { 200: { description: 'How many were dropped.', schema: { type: 'object', properties: { deleted: { type: 'integer' } } } } },
     },
-    async (c, { caller }) => c.json({ deleted: await deadLetters.removeAll(scopedFilter(readFilter(await readObjectBody(c)), caller)) }),
+    async (c, { caller }) => {
+      const part = readFilter(await readObjectBody(c));
+      const deleted = await deadLetters.removeAll(scopedFilter(part, caller), part);
+      if (deleted === 'bad_cursor') throw badCursor();
+      return c.json({ deleted });
+    },
   );
   add(
     {
@@ -197,17 +234,20 @@ function noLetter(): ProblemError {
   return new ProblemError('not_found', { detail: 'no such dead letter' });
 }
 
+function badCursor(): ProblemError {
+  return invalid([{ path: 'cursor', message: 'expected the next_cursor of an earlier answer' }]);
+}
+
 /** A filter from a body. A member that is not known would silently widen what is retried or dropped: it is refused. */
-function readFilter(body: Readonly<Record<string, unknown>>): Filter {
+function readFilter(body: Readonly<Record<string, unknown>>): FilterBody {
   const errors: FieldError[] = [];
   for (const [name, value] of Object.entries(body)) {
-    if (!filterMembers.includes(name as (typeof filterMembers)[number]))
-      errors.push({ path: name.slice(0, 100), message: 'no such member of a filter' });
-    else if (typeof value !== 'string' || value.length < 1 || value.length > maxMemberLength)
-      errors.push({ path: name, message: `expected 1 to ${maxMemberLength} characters` });
+    const rule = filterMembers.get(name);
+    if (!rule) errors.push({ path: name.slice(0, 100), message: 'no such member of a filter' });
+    else if (!rule.isMet(value)) errors.push({ path: name, message: rule.message });
   }
   if (errors.length > 0) throw invalid(errors.slice(0, 50));
-  return body as Filter;
+  return body as FilterBody;
 }
 
 function scopedFilter({ provider, tenant, code, record_id: recordId }: Filter, caller: Caller): DeadLetterFilter {

@@ -225,6 +225,35 @@ test('all that match are put back or dropped, more than a page of them, and the 
   expect(await pageThrough(q, 10)).toEqual([]);
 });
 
+test('so many are put back or dropped as are asked for, from where a page of the list ended', async () => {
+  const q = await bench(4);
+  await giveUp(q, named(450));
+  const order = await pageThrough(q, 500);
+  const { nextCursor: cursor } = listed(await q.deadLetters.list({}, { limit: 10 }));
+  expect(await q.deadLetters.removeAll({}, { limit: 1, cursor })).toBe(1);
+  expect(await q.deadLetters.retryAll({}, always, { limit: 205, cursor })).toEqual({ requeued: 205, skipped: 0 });
+  expect(await q.deadLetters.removeAll({}, { limit: 2 })).toBe(2);
+  expect(await pageThrough(q, 500)).toEqual([...order.slice(2, 10), ...order.slice(216)]);
+  expect(await q.deadLetters.removeAll({}, { cursor })).toBe(234);
+  for (const bad of [{ cursor: 'nonsense' }, { cursor: 'nonsense', limit: 1 }]) {
+    expect(await q.deadLetters.removeAll({}, bad)).toBe('bad_cursor');
+    expect(await q.deadLetters.retryAll({}, always, bad)).toBe('bad_cursor');
+  }
+  expect(await pageThrough(q, 500)).toEqual(order.slice(2, 10));
+});
+
+test('those that stay because their provider is gone do not use up how many are to be put back', async () => {
+  const q = await bench();
+  await giveUp(q, named(5));
+  await giveUp(
+    q,
+    named(5).map((each) => ({ ...each, provider: 'gone' })),
+  );
+  const retry = () => q.deadLetters.retryAll({}, async (provider) => provider === 'crm', { limit: 3 });
+  expect(await retry()).toMatchObject({ requeued: 3 });
+  expect(await retry()).toEqual({ requeued: 2, skipped: 5 });
+});
+
 test('letters of a provider that is gone stay when all are put back, and are counted apart', async () => {
   const q = await bench(4);
   await giveUp(q, [...named(250), ...named(210).map((each) => ({ ...each, provider: 'gone' }))]);

@@ -40,10 +40,16 @@ export interface DeadLetters {
   /** Puts the operation back with its timestamp, as a new operation. */
   retry(place: Place): Promise<Retried>;
   /** Letters of providers that are not there any more stay where they are: nobody would look into their queues. */
-  retryAll(filter: DeadLetterFilter, isRegistered: IsRegistered): Promise<RetriedAll>;
+  retryAll(filter: DeadLetterFilter, isRegistered: IsRegistered, part?: DeadLetterPart): Promise<RetriedAll | 'bad_cursor'>;
   /** The operation is `cancelled` then, for as long as its result is kept. */
   remove(place: Place): Promise<boolean>;
-  removeAll(filter: DeadLetterFilter): Promise<number>;
+  removeAll(filter: DeadLetterFilter, part?: DeadLetterPart): Promise<number | 'bad_cursor'>;
+}
+
+/** Of the letters that match, in the order of the list: those after `cursor`, and at most `limit` that something becomes of. */
+export interface DeadLetterPart {
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
 }
 
 /** Asked once for each provider. */
@@ -126,13 +132,21 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
       .slice(0, limit);
   };
 
-  const forEachPage = async (filter: DeadLetterFilter, act: (letters: readonly DeadLetter[]) => Promise<void>) => {
-    let after: Position | undefined;
+  /** `act` says of how many letters something became. */
+  const forEachPage = async (
+    filter: DeadLetterFilter,
+    { limit = Number.POSITIVE_INFINITY, cursor }: DeadLetterPart,
+    act: (letters: readonly DeadLetter[]) => Promise<number>,
+  ): Promise<number | 'bad_cursor'> => {
+    let after = cursor === undefined ? undefined : parseCursor(cursor);
+    if (after === 'bad_cursor') return after;
+    let done = 0;
     do {
-      const found = await listAll(filter, scanPage, after);
-      await act(found.map(({ letter }) => letter));
+      const found = await listAll(filter, Math.min(scanPage, limit - done), after);
+      done += await act(found.map(({ letter }) => letter));
       after = found.at(-1)?.position;
-    } while (after);
+    } while (after && done < limit);
+    return done;
   };
 
   /** How many were still there. */
@@ -164,26 +178,20 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
       const operationId = place.shard < shards ? await requeue(place, 'retry') : undefined;
       return operationId === undefined || operationId === 'dropped' ? { status: 'not_found' } : { status: 'retried', operationId };
     },
-    async retryAll(filter, isRegistered) {
+    async retryAll(filter, isRegistered, part = {}) {
       const registered = new Map<string, boolean>();
-      let [requeued, skipped] = [0, 0];
-      await forEachPage(filter, async (letters) => {
+      let skipped = 0;
+      const requeued = await forEachPage(filter, part, async (letters) => {
         for (const name of new Set(letters.map(({ operation }) => operation.provider)))
           if (!registered.has(name)) registered.set(name, await isRegistered(name));
         const ready = letters.filter(({ operation }) => registered.get(operation.provider));
-        requeued += await requeueMany(ready, 'retry');
         skipped += letters.length - ready.length;
+        return requeueMany(ready, 'retry');
       });
-      return { requeued, skipped };
+      return requeued === 'bad_cursor' ? requeued : { requeued, skipped };
     },
     remove: async (place) => place.shard < shards && (await requeue(place, 'drop')) !== undefined,
-    async removeAll(filter) {
-      let dropped = 0;
-      await forEachPage(filter, async (letters) => {
-        dropped += await requeueMany(letters, 'drop');
-      });
-      return dropped;
-    },
+    removeAll: (filter, part = {}) => forEachPage(filter, part, (letters) => requeueMany(letters, 'drop')),
   };
 }
 
