@@ -60,6 +60,14 @@ describe('a query', () => {
     expect(await errorsOf('GET', address)).toEqual([{ path, message }]);
   });
 
+  it.each(['0', '0.1234', '0.30000000000000004', '30.0000'])('may wait for any decimal number of seconds up to 30: %s', async (wait) => {
+    expect((await api.ask('GET', `/sync/status/0.a.1.crm?wait=${wait}`)).status).toBe(404);
+  });
+
+  it.each(['', '-1', '+1', '1e1', '.5', '5.', '1,5', '30.0001', '0x1'])('waits for no such time: %j', async (wait) => {
+    expect((await errorsOf('GET', `/sync/status/0.a.1.crm?wait=${encodeURIComponent(wait)}`)).map(({ path }) => path)).toEqual(['wait']);
+  });
+
   it('may be anything where a route takes none', async () => {
     expect((await api.ask('GET', '/healthz?probe=1')).status).toBe(200);
   });

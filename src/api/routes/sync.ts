@@ -126,7 +126,7 @@ export const idParams = z.object({ operation_id: z.string() });
 const waitQuery = z.object({
   wait: z
     .string()
-    .regex(/^[0-9]{1,2}(\.[0-9]{1,3})?$/, `expected seconds from 0 to ${maxWaitSeconds}`)
+    .regex(/^[0-9]+(\.[0-9]+)?$/, `expected seconds from 0 to ${maxWaitSeconds}`)
     .refine((text) => Number(text) <= maxWaitSeconds, `expected at most ${maxWaitSeconds}`)
     .optional()
     .openapi({ type: 'number', minimum: 0, maximum: maxWaitSeconds, description: 'Seconds to wait for a final status.' }),
