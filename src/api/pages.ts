@@ -27,6 +27,20 @@ export function pageLimit(query: { limit?: string | undefined }): number {
   return query.limit === undefined ? defaultPage : Number(query.limit);
 }
 
+/** A page of what is in the order of its names. */
+export function pageByName<T>(
+  all: readonly T[],
+  nameOf: (item: T) => string,
+  query: { limit?: string | undefined; cursor?: string | undefined },
+): { items: readonly T[]; nextCursor: string | undefined } {
+  const limit = pageLimit(query);
+  const after = query.cursor === undefined ? '' : Buffer.from(query.cursor, 'base64url').toString('utf8');
+  const rest = all.filter((item) => nameOf(item) > after);
+  const items = rest.slice(0, limit);
+  const last = rest.length > limit ? items.at(-1) : undefined;
+  return { items, nextCursor: last && Buffer.from(nameOf(last)).toString('base64url') };
+}
+
 export function listAnswer(items: readonly unknown[], nextCursor: string | undefined) {
   return { items, next_cursor: nextCursor ?? null };
 }

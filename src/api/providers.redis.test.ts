@@ -143,6 +143,14 @@ describe('providers', () => {
     expect((await api.ask('GET', '/providers/salesforce/schema')).body).toMatchObject({ properties: { options: {} } });
   });
 
+  it('have kinds that are listed in pages, by name', async () => {
+    const { body: first } = await api.ask('GET', '/providers/kinds?limit=3');
+    const { body: second } = await api.ask('GET', `/providers/kinds?cursor=${first.next_cursor}`);
+    const names = [...first.items, ...second.items].map(({ name }: { name: string }) => name);
+    expect(names).toEqual(['http', 'hubspot', 'outreach', 'salesforce']);
+    expect([first.items.length, second.next_cursor]).toEqual([3, null]);
+  });
+
   it('registered on one process are known to another at once', async () => {
     const env = { SLUICE_KEY_PREFIX: 'two:' };
     const [one, two] = await Promise.all([startTestApi(api.redis.url, env), startTestApi(api.redis.url, env)]);

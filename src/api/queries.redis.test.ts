@@ -33,13 +33,18 @@ describe('the filter of many dead letters', () => {
 });
 
 describe('a query', () => {
-  it.each(['/dlq', '/providers', '/routes', '/providers/any/tenants', '/providers/any/status', '/sync/status/0.a.1.crm'])(
-    'of %s with a parameter that is not known is refused by its name',
-    async (path) => {
-      const [error] = await errorsOf('GET', `${path}?providr=hubspot`);
-      expect(error).toEqual({ path: 'providr', message: expect.stringContaining('no such parameter') });
-    },
-  );
+  it.each([
+    '/dlq',
+    '/providers',
+    '/providers/kinds',
+    '/routes',
+    '/providers/any/tenants',
+    '/providers/any/status',
+    '/sync/status/0.a.1.crm',
+  ])('of %s with a parameter that is not known is refused by its name', async (path) => {
+    const [error] = await errorsOf('GET', `${path}?providr=hubspot`);
+    expect(error).toEqual({ path: 'providr', message: expect.stringContaining('no such parameter') });
+  });
 
   it('that does not know a parameter says which it knows', async () => {
     expect((await errorsOf('GET', '/dlq?limt=3'))[0]?.message).toContain('provider, tenant, code, record_id, limit, cursor');

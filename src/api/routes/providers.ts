@@ -9,7 +9,7 @@ import type { ProviderStore } from '../../shared/providers/store.ts';
 import { providerWire, readOnlyFields } from '../../shared/providers/wire.ts';
 import type { BacklogReader } from '../../shared/queue/backlog.ts';
 import type { Purge } from '../../shared/queue/purge.ts';
-import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
+import { listAnswer, listSchema, pageByName, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { checkShownMembers, refuseUnknown, toPatchProperties } from '../shown-members.ts';
@@ -68,6 +68,7 @@ export function addProviderRoutes(add: AddRoute, deps: ProviderDeps): void {
 }
 
 function addLists(add: AddRoute, { store, kinds }: ProviderDeps): void {
+  const kindsByName = [...kinds.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   add(
     {
       method: 'get',
@@ -75,9 +76,13 @@ function addLists(add: AddRoute, { store, kinds }: ProviderDeps): void {
       summary: 'The kinds of provider, what each can do and what it needs',
       tag,
       scope: 'read',
-      answers: { 200: { description: 'All kinds.', schema: listSchema(kindSchema) } },
+      query: z.object(pageQuery),
+      answers: { 200: { description: 'A page of kinds, by name.', schema: listSchema(kindSchema) } },
     },
-    (c) => c.json(listAnswer([...kinds.values()].map(describeKind), undefined)),
+    (c, { query }) => {
+      const { items, nextCursor } = pageByName(kindsByName, ({ name }) => name, query);
+      return c.json(listAnswer(items.map(describeKind), nextCursor));
+    },
   );
   add(
     {
@@ -90,12 +95,8 @@ function addLists(add: AddRoute, { store, kinds }: ProviderDeps): void {
       answers: { 200: { description: 'A page of providers.', schema: listSchema(viewSchema) } },
     },
     async (c, { query }) => {
-      const limit = pageLimit(query);
-      const after = query.cursor === undefined ? '' : Buffer.from(query.cursor, 'base64url').toString('utf8');
-      const rest = (await store.list()).filter(({ name }) => name > after);
-      const items = rest.slice(0, limit);
-      const last = rest.length > limit ? items.at(-1) : undefined;
-      return c.json(listAnswer(items.map(describeProvider), last && Buffer.from(last.name).toString('base64url')));
+      const { items, nextCursor } = pageByName(await store.list(), ({ name }) => name, query);
+      return c.json(listAnswer(items.map(describeProvider), nextCursor));
     },
   );
   add(

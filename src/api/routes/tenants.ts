@@ -6,7 +6,7 @@ import type { ProviderStore } from '../../shared/providers/store.ts';
 import type { StoredTenant, TenantWritten } from '../../shared/providers/tenant-store.ts';
 import { readOnlyFields, tenantWire } from '../../shared/providers/wire.ts';
 import type { Caller } from '../api-keys.ts';
-import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
+import { listAnswer, listSchema, pageByName, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { checkShownMembers, refuseUnknown, shownSchemas, tenantSchemas, toPatchProperties, withShown } from '../shown-members.ts';
@@ -53,12 +53,9 @@ function addReads(add: AddRoute, { store }: TenantDeps): void {
     },
     async (c, { caller, params: { name }, query }) => {
       found(await store.get(name), name);
-      const limit = pageLimit(query);
-      const after = query.cursor === undefined ? '' : Buffer.from(query.cursor, 'base64url').toString('utf8');
-      const rest = (await store.listTenants(name)).filter(({ tenant }) => tenant > after && maySee(caller, tenant));
-      const items = rest.slice(0, limit);
-      const last = rest.length > limit ? items.at(-1) : undefined;
-      return c.json(listAnswer(items.map(describeTenant), last && Buffer.from(last.tenant).toString('base64url')));
+      const visible = (await store.listTenants(name)).filter(({ tenant }) => maySee(caller, tenant));
+      const { items, nextCursor } = pageByName(visible, ({ tenant }) => tenant, query);
+      return c.json(listAnswer(items.map(describeTenant), nextCursor));
     },
   );
   add(
