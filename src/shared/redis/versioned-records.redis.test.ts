@@ -111,7 +111,8 @@ describe('changing', () => {
 
   it('asks for nothing where another version is stored than was asked for', async () => {
     const never = () => Promise.reject(new Error('it was asked'));
-    expect(await records.change('a', { ifVersion: 1 }, never)).toEqual({ status: 'conflict', version: 0 });
+    for (const ifVersion of [0, 1, 'any'] as const)
+      expect(await records.change('a', { ifVersion }, never), `${ifVersion}`).toEqual({ status: 'conflict', version: 0 });
     await records.write('a', undefined, content(1));
     expect(await records.change('a', { ifVersion: 2 }, never)).toEqual({ status: 'conflict', version: 1 });
     const done = { status: 'done' } as const;

@@ -142,6 +142,6 @@ export function versionOf(text: string): number {
 }
 
 function isMet(ifVersion: WriteOptions['ifVersion'], before: string | undefined, version: number): boolean {
-  if (ifVersion === 'any') return before !== undefined;
-  return ifVersion === undefined || ifVersion === version;
+  if (ifVersion === undefined) return true;
+  return before !== undefined && (ifVersion === 'any' || ifVersion === version);
 }
