@@ -89,7 +89,7 @@ function createMethodsOf(router: ApiApp): (path: string) => string[] {
     shapes.set(path, methods);
   }
   const patterns = [...shapes].map(([path, methods]) => ({
-    shape: new RegExp(`^(?:/v1)?${path.replaceAll(/:[a-z_]+/g, '[^/]+')}$`),
+    shape: new RegExp(`^(?:/v1)?${path.replaceAll('.', '\\.').replaceAll(/:[a-z_]+/g, '[^/]+')}$`),
     methods,
   }));
   return (path) => [...new Set(patterns.filter(({ shape }) => shape.test(path)).flatMap(({ methods }) => [...methods]))].sort();

@@ -10,7 +10,7 @@ const api = useTestApi();
 describe('what is not a route', () => {
   it('is a problem: 404, or 405 with the methods there are', async () => {
     expect(await api.ask('GET', '/nope')).toMatchObject({ status: 404, body: { code: 'not_found' } });
-    expect(await api.ask('GET', '/v1')).toMatchObject({ status: 404 });
+    for (const path of ['/v1', '/openapi_json']) expect(await api.ask('GET', path), path).toMatchObject({ status: 404 });
     for (const [method, path, allow] of [
       ['GET', '/sync', 'POST'],
       ['PATCH', '/v1/sync', 'POST'],
