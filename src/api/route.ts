@@ -28,6 +28,14 @@ export function createRouter(): ApiApp {
   });
 }
 
+/** For the document only: what is wrong with one is found by the route itself. */
+export interface HeaderDeclaration {
+  readonly name: string;
+  readonly description: string;
+  /** A schema as OpenAPI has it. */
+  readonly schema: Fields;
+}
+
 export interface RouteDeclaration<Q, P> {
   readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** With `{name}` for parameters. */
@@ -41,6 +49,8 @@ export interface RouteDeclaration<Q, P> {
   /** Why a route takes no query at all, where callers may expect one: every parameter is refused with this. */
   readonly noQuery?: string;
   readonly params?: z.ZodObject & z.ZodType<P>;
+  /** What the route follows besides the headers of every request. */
+  readonly headers?: readonly HeaderDeclaration[];
   /** A schema as OpenAPI has it. */
   readonly body?: Fields;
   /** By status; a schema as OpenAPI has it, or the text of a description where there is no JSON. */
@@ -91,7 +101,7 @@ function strictQuery<Q, P>({ query, noQuery }: RouteDeclaration<Q, P>) {
 }
 
 function describeRoute<Q, P>(declaration: RouteDeclaration<Q, P>): RouteConfig {
-  const { method, path, summary, tag, scope, params, body } = declaration;
+  const { method, path, summary, tag, scope, params, headers = [], body } = declaration;
   const query = strictQuery(declaration);
   return {
     method,
@@ -99,6 +109,7 @@ function describeRoute<Q, P>(declaration: RouteDeclaration<Q, P>): RouteConfig {
     summary,
     tags: [tag],
     operationId: operationIdOf(method, path),
+    parameters: headers.map((header) => ({ in: 'header', ...header })),
     security: scope === undefined ? [] : [{ bearer: [scope] }, { apiKey: [scope] }],
     request: {
       ...(query ? { query } : {}),
@@ -124,11 +135,11 @@ function describeAnswers({ answers }: Pick<RouteDeclaration<unknown, unknown>, '
   ) as RouteConfig['responses'];
 }
 
-function describeProblems<Q, P>({ scope, body, problems = [], query, noQuery }: RouteDeclaration<Q, P>): RouteConfig['responses'] {
+function describeProblems<Q, P>({ scope, headers, body, problems = [], query, noQuery }: RouteDeclaration<Q, P>): RouteConfig['responses'] {
   const codes = new Set<ProblemCode>(problems);
   if (scope !== undefined) for (const code of ['unauthenticated', 'forbidden', 'rate_limited', 'unavailable'] as const) codes.add(code);
   if (body) for (const code of ['malformed_json', 'too_large', 'unsupported_media_type', 'invalid'] as const) codes.add(code);
-  if (query || noQuery !== undefined) codes.add('invalid');
+  if (query || noQuery !== undefined || headers) codes.add('invalid');
   const statuses = new Map<number, ProblemCode[]>();
   for (const code of codes) statuses.set(problemKinds[code].status, [...(statuses.get(problemKinds[code].status) ?? []), code]);
   const schema = { $ref: '#/components/schemas/Problem' };

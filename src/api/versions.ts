@@ -1,9 +1,12 @@
 /** Versions of what is stored, as HTTP has them: `ETag` in an answer, `If-Match` with a write that must not undo another's. */
 import type { WriteOptions } from '../shared/redis/versioned-records.ts';
-import { type ApiContext, invalid } from './route.ts';
+import { type ApiContext, type HeaderDeclaration, invalid } from './route.ts';
 
-/** For summaries of routes. */
-export const ifMatchHint = 'With the header `If-Match: "<version>"` only where that is the stored version.';
+export const ifMatchHeader: HeaderDeclaration = {
+  name: 'If-Match',
+  description: 'The `ETag` of an answer: only where that version is still the stored one. `*`: only where there is one.',
+  schema: { type: 'string', pattern: '^(\\*|"[0-9]{1,15}")$' },
+};
 
 /** A strong tag: the version says all. */
 export const etagOf = (version: number): string => `"${version}"`;

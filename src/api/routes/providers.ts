@@ -13,7 +13,7 @@ import { listAnswer, listSchema, pageByName, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { checkShownMembers, refuseUnknown, toPatchProperties } from '../shown-members.ts';
-import { bindTo, ifMatchHint, readIfMatch } from '../versions.ts';
+import { bindTo, ifMatchHeader, readIfMatch } from '../versions.ts';
 import { changedMeanwhile, describeProvider, etagHeader, found, mayChangeProviders, unknownProvider, written } from './provider-answers.ts';
 import { addTenantRoutes } from './tenants.ts';
 
@@ -161,10 +161,11 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
     {
       method: 'put',
       path: '/providers/{name}',
-      summary: `Register or replace a provider. ${ifMatchHint}`,
+      summary: 'Register or replace a provider',
       tag,
       scope: 'admin',
       params: nameParams,
+      headers: [ifMatchHeader],
       body: providerSchema,
       answers: { 200: { description: 'Replaced.', schema: viewSchema }, 201: { description: 'Registered.', schema: viewSchema } },
       problems: ['conflict'],
@@ -185,10 +186,11 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
     {
       method: 'patch',
       path: '/providers/{name}',
-      summary: `Change fields of a provider; null takes a field back to its default. ${ifMatchHint}`,
+      summary: 'Change fields of a provider; null takes a field back to its default',
       tag,
       scope: 'admin',
       params: nameParams,
+      headers: [ifMatchHeader],
       body: { type: 'object', description: 'Any fields of a provider.', properties: patchProperties, additionalProperties: false },
       answers: { 200: { description: 'Changed.', schema: viewSchema } },
       problems: ['not_found', 'conflict'],
@@ -246,10 +248,11 @@ function addRemoval(add: AddRoute, { store, directory, backlog, purge, clearGate
     {
       method: 'delete',
       path: '/providers/{name}',
-      summary: `Remove a provider that has nothing queued; with force=true its operations become dead letters. ${ifMatchHint}`,
+      summary: 'Remove a provider that has nothing queued; with force=true its operations become dead letters',
       tag,
       scope: 'admin',
       params: nameParams,
+      headers: [ifMatchHeader],
       query: z.object({ force: z.enum(['true', 'false'], 'expected true or false').optional() }),
       answers: { 204: { description: 'Removed.' } },
       problems: ['not_found', 'conflict'],

@@ -12,7 +12,7 @@ import { type InputRules, type OperationInput, operationSchema, readOperation } 
 import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
-import { etagOf, ifMatchHint, readIfMatch } from '../versions.ts';
+import { etagOf, ifMatchHeader, readIfMatch } from '../versions.ts';
 
 export interface RouteDeps extends Pick<InputRules, 'maxFutureSkewMs' | 'makeRecordId'> {
   readonly store: RouteStore;
@@ -99,10 +99,11 @@ function addWriting(add: AddRoute, deps: RouteDeps): void {
     {
       method: 'put',
       path: '/routes/{name}',
-      summary: `Add or replace a route. ${ifMatchHint}`,
+      summary: 'Add or replace a route',
       tag,
       scope: 'admin',
       params: nameParams,
+      headers: [ifMatchHeader],
       body: routeSchema,
       answers: { 200: { description: 'Replaced.', schema: routeSchema }, 201: { description: 'Added.', schema: routeSchema } },
       problems: ['conflict'],
@@ -125,10 +126,11 @@ function addRemoval(add: AddRoute, { store, directory }: RouteDeps): void {
     {
       method: 'delete',
       path: '/routes/{name}',
-      summary: `Remove a route. ${ifMatchHint}`,
+      summary: 'Remove a route',
       tag,
       scope: 'admin',
       params: nameParams,
+      headers: [ifMatchHeader],
       answers: { 204: { description: 'Removed. What it chose before is still remembered for its records.' } },
       problems: ['not_found', 'conflict'],
     },

@@ -7,11 +7,11 @@ import type { FinalWaiter } from '../../shared/queue/wait.ts';
 import type { Caller } from '../api-keys.ts';
 import { type Ingest, maxOperations } from '../ingest.ts';
 import type { TellNextAttempt } from '../next-attempt.ts';
-import { operationSchema } from '../operation-input.ts';
+import { operationSchema, textRules } from '../operation-input.ts';
 import { describeParent, isFinalStatus } from '../parent-status.ts';
 import { ProblemError } from '../problem.ts';
 import type { StartBody } from '../read-json.ts';
-import { type AddRoute, readBodyBytes } from '../route.ts';
+import { type AddRoute, type HeaderDeclaration, readBodyBytes } from '../route.ts';
 import { createWaitSignals } from '../wait-signals.ts';
 
 export interface SyncDeps {
@@ -28,6 +28,12 @@ export interface SyncDeps {
 const maxWaitSeconds = 30;
 /** Each holds a connection and a timer. */
 const maxWaiting = 10_000;
+
+const idempotencyKeyHeader: HeaderDeclaration = {
+  name: 'Idempotency-Key',
+  description: 'As `idempotency_key`, for an operation that has none; in an array each has this key with `:` and its index.',
+  schema: { type: 'string', minLength: 1, maxLength: textRules.idempotency_key.maxLength },
+};
 
 const acceptedSchema = {
   type: 'object',
@@ -140,6 +146,7 @@ export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
       summary: 'Submit one operation, or up to 1,000 as an array',
       tag: 'operations',
       scope: 'ingest',
+      headers: [idempotencyKeyHeader],
       body: { oneOf: [operationSchema, { type: 'array', minItems: 1, maxItems: maxOperations, items: operationSchema }] },
       answers: {
         202: {

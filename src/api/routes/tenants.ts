@@ -10,7 +10,7 @@ import { listAnswer, listSchema, pageByName, pageQuery } from '../pages.ts';
 import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { checkShownMembers, refuseUnknown, shownSchemas, tenantSchemas, toPatchProperties, withShown } from '../shown-members.ts';
-import { bindTo, etagOf, ifMatchHint, readIfMatch } from '../versions.ts';
+import { bindTo, etagOf, ifMatchHeader, readIfMatch } from '../versions.ts';
 import { found, mayChangeProviders, noKey, unknownProvider } from './provider-answers.ts';
 
 export interface TenantDeps {
@@ -88,10 +88,11 @@ function addWrites(add: AddRoute, { store }: TenantDeps): void {
     {
       method: 'put',
       path,
-      summary: `Give a tenant an account, limits or settings of its own at a provider. ${ifMatchHint}`,
+      summary: 'Give a tenant an account, limits or settings of its own at a provider',
       tag,
       scope: 'admin',
       params: tenantParams,
+      headers: [ifMatchHeader],
       body,
       answers: { 200: { description: 'Replaced.', schema: viewSchema }, 201: { description: 'Created.', schema: viewSchema } },
       problems: ['not_found', 'conflict'],
@@ -110,10 +111,11 @@ function addWrites(add: AddRoute, { store }: TenantDeps): void {
     {
       method: 'patch',
       path,
-      summary: `Change fields that a tenant has of its own; null gives a field back to the provider. ${ifMatchHint}`,
+      summary: 'Change fields that a tenant has of its own; null gives a field back to the provider',
       tag,
       scope: 'admin',
       params: tenantParams,
+      headers: [ifMatchHeader],
       body: {
         type: 'object',
         description: 'Any fields that a tenant may have of its own.',
@@ -140,10 +142,11 @@ function addRemoval(add: AddRoute, { store, clearGate }: TenantDeps): void {
     {
       method: 'delete',
       path,
-      summary: `Take back what a tenant has of its own: what it has queued goes to the provider’s account then. ${ifMatchHint}`,
+      summary: 'Take back what a tenant has of its own: what it has queued goes to the provider’s account then',
       tag,
       scope: 'admin',
       params: tenantParams,
+      headers: [ifMatchHeader],
       answers: { 204: { description: 'Taken back.' } },
       problems: ['not_found', 'conflict'],
     },
