@@ -37,7 +37,7 @@ export const textRules = {
   idempotency_key: {
     maxLength: 255,
     meaning:
-      'The same key with the same operation gets the first answer again; with another operation, 422. The header Idempotency-Key does the same.',
+      'The same key with the same operation gets the first answer again; with another operation, 422. With another API key, or for another tenant, it is another key. The header Idempotency-Key does the same.',
   },
 } as const satisfies Record<string, TextRule>;
 
