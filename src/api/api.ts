@@ -43,6 +43,7 @@ import { createTellNextAttempt } from './next-attempt.ts';
 import { ProblemError } from './problem.ts';
 import { createStartBody, maxArrayBodyBytes } from './read-json.ts';
 import { createRedisClock, type RedisClock } from './redis-clock.ts';
+import { sayOutage } from './redis-outage.ts';
 import { createRequestIds } from './request-id.ts';
 import { createRequestLimit } from './request-limit.ts';
 import { listen } from './server.ts';
@@ -272,14 +273,14 @@ type Followed = Pick<ProviderDirectory | RouteDirectory, 'tick'>;
 async function start({ redis, keys, settings, clock }: Base, followed: readonly Followed[], logger: Logger): Promise<void> {
   let isTold = false;
   const onWaiting = (error: unknown) => {
-    if (!isTold) logger.warn({ err: error }, 'Redis cannot be reached yet; requests get 503');
+    if (!isTold) logger.warn({ err: error }, `${sayOutage(error)}: the start waits, requests get 503`);
     isTold = true;
   };
   await checkShards({ redis, keys, shards: settings.shards, onWaiting });
   await clock.tick();
   // The first tick subscribes and reads everything.
   for (const each of followed) while ((await each.tick()) === 'unreachable') await patience(startPatienceMs / 4);
-  if (isTold) logger.info('Redis was reached');
+  if (isTold) logger.info('Redis answers: the start goes on');
 }
 
 async function whyNoRedis(redis: RedisClient): Promise<string | undefined> {

@@ -94,6 +94,26 @@ describe('a full Redis', () => {
     expect((await api.ask('POST', '/sync', good)).status).toBe(202);
   });
 
+  it('lets an API of its deployment start', async () => {
+    redis = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] });
+    const same = { SLUICE_KEY_PREFIX: 'same:' };
+    const first = await startTestApi(redis.url, same);
+    await first.ask('POST', '/providers', crm);
+    await first.api.stop();
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
+    api = await startTestApi(redis.url, same);
+    await api.api.started;
+    expect((await api.ask('GET', '/providers/crm')).status).toBe(200);
+  });
+
+  it('that has no deployment yet keeps the first API waiting, which says why', async () => {
+    redis = await startRedis({ args: ['--maxmemory-policy', 'noeviction', '--maxmemory', '1'] });
+    api = await startTestApi(redis.url);
+    expect(api.log).toContainEqual(expect.objectContaining({ msg: 'Redis is full: the start waits, requests get 503' }));
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '0');
+    await api.api.started;
+  });
+
   it('turned into a replica it refuses, too', async () => {
     redis = await startRedis();
     api = await startTestApi(redis.url);

@@ -25,3 +25,10 @@ export function isRedisOutage(error: unknown): boolean {
   if (error.name === 'ReplyError') return outageReplies.test(error.message);
   return outageMessages.test(error.message) || outageReplies.test(error.message.slice(0, 16));
 }
+
+/** What is the matter with Redis, for people: for the log, and for callers, so nothing of the error itself. */
+export function sayOutage(error: unknown): string {
+  if (!(error instanceof Error)) return 'Redis does not answer';
+  if (/\bOOM\b/.test(error.message)) return 'Redis is full';
+  return error.name === 'ReplyError' ? 'Redis refuses commands now' : 'Redis does not answer';
+}

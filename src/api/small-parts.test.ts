@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AcceptedTooLate } from '../shared/queue/submit.ts';
 import { anonymousProblem } from './anonymous.ts';
 import { createRedisClock } from './redis-clock.ts';
-import { isRedisOutage } from './redis-outage.ts';
+import { isRedisOutage, sayOutage } from './redis-outage.ts';
 import { createRequestIds } from './request-id.ts';
 
 describe('createRedisClock', () => {
@@ -57,6 +57,15 @@ describe('isRedisOutage', () => {
       undefined,
     ];
     for (const error of bugs) expect(isRedisOutage(error), String(error)).toBe(false);
+  });
+});
+
+describe('sayOutage', () => {
+  it('tells a full Redis, one that refuses, and one that does not answer apart', () => {
+    const reply = (message: string) => Object.assign(new Error(message), { name: 'ReplyError' });
+    expect(sayOutage(reply("OOM command not allowed when used memory > 'maxmemory'."))).toBe('Redis is full');
+    expect(sayOutage(reply('READONLY You can’t write against a read only replica.'))).toBe('Redis refuses commands now');
+    expect(sayOutage(new Error('Command timed out'))).toBe('Redis does not answer');
   });
 });
 

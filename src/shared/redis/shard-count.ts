@@ -14,7 +14,7 @@ export class ShardCountMismatch extends StartProblem {
   }
 }
 
-/** Stores the number on the first start. Waits while Redis cannot be reached. Throws `ShardCountMismatch`. */
+/** Stores the number on the first start. Waits while Redis cannot be used. Throws `ShardCountMismatch`. */
 export async function checkShards(deps: {
   redis: RedisClient;
   keys: Keys;
@@ -24,7 +24,8 @@ export async function checkShards(deps: {
   const { redis, keys, shards, onWaiting } = deps;
   for (;;) {
     try {
-      const stored = await redis.call('SET', keys.shards, String(shards), 'NX', 'GET');
+      // First by reading alone: a full Redis refuses every SET, and the processes that would empty it have to start.
+      const stored = (await redis.get(keys.shards)) ?? (await redis.call('SET', keys.shards, String(shards), 'NX', 'GET'));
       if (stored !== null && stored !== String(shards)) throw new ShardCountMismatch(String(stored), shards);
       return;
     } catch (error) {
