@@ -94,6 +94,31 @@ describe('a full Redis', () => {
     expect((await api.ask('POST', '/sync', good)).status).toBe(202);
   });
 
+  it('lets operators pause, resume, change and remove what is in the way', async () => {
+    redis = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] });
+    api = await startTestApi(redis.url);
+    const path = `/providers/${crm.name}`;
+    const tenant = `${path}/tenants/acme`;
+    await api.ask('POST', '/providers', crm);
+    await api.ask('PUT', tenant, { max_concurrency: 1 });
+    await api.ask('POST', '/sync', good);
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
+    const asked = [
+      ['POST', `${path}/pause`, undefined, 200],
+      ['POST', `${path}/resume`, undefined, 200],
+      ['PATCH', path, { max_concurrency: 2 }, 200],
+      ['PATCH', tenant, { max_concurrency: 3 }, 200],
+      ['DELETE', tenant, undefined, 204],
+      ['PUT', '/routes/all', { providers: [crm.name] }, 201],
+      ['DELETE', '/routes/all', undefined, 204],
+      ['DELETE', path, undefined, 409],
+      ['DELETE', `${path}?force=true`, undefined, 204],
+    ] as const;
+    for (const [method, route, body, status] of asked)
+      expect((await api.ask(method, route, body)).status, `${method} ${route}`).toBe(status);
+    expect((await api.ask('GET', '/dlq')).body.items).toHaveLength(1);
+  });
+
   it('lets an API of its deployment start', async () => {
     redis = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] });
     const same = { SLUICE_KEY_PREFIX: 'same:' };

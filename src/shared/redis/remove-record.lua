@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes one of the records of a hash, with those that belong to it.
 -- Atomic, so that the removal and its count are one change for followers, nothing is removed that the remover has not seen, and no record
 -- outlives the one it belongs to.

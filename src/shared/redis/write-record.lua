@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Writes one of the records of a hash, if the stored one is still the version the writer has seen.
 -- Atomic, because two writers would else overwrite each other, a follower could miss the change, a record could outlive the one it
 -- belongs to, and the bound could be passed.
