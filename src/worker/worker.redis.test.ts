@@ -34,7 +34,7 @@ const get = async (port: number, path: string) => {
 
 test('it is ready, shows what it owns, and leaves nothing of itself in Redis when it stops', async () => {
   const worker = await startWorker(settingsFor('w1:'), log);
-  expect((await get(worker.healthPort, '/readyz')).status).toBe(200);
+  await expect.poll(async () => (await get(worker.healthPort, '/readyz')).status, { timeout: 20_000 }).toBe(200);
   await expect.poll(async () => (await get(worker.healthPort, '/metrics')).text, { timeout: 20_000 }).toContain('sluice_shards_owned 4');
   await worker.stop();
   await expect(get(worker.healthPort, '/healthz')).rejects.toThrow();
@@ -58,6 +58,23 @@ test('when Redis is gone for good it stops all the same, after its drain time', 
   await other.stop();
   await worker.stop();
   await expect(get(worker.healthPort, '/healthz')).rejects.toThrow();
+});
+
+test('it is not ready while Redis answers nothing, though the connection stands', async () => {
+  const other = await startRedis();
+  const worker = await startWorker(settingsFor('w5:', {}, other), log);
+  const ready = async () => (await get(worker.healthPort, '/readyz')).status;
+  try {
+    await expect.poll(ready, { timeout: 20_000 }).toBe(200);
+    other.pause();
+    await expect.poll(ready, { timeout: 20_000 }).toBe(503);
+    other.resume();
+    await expect.poll(ready, { timeout: 20_000 }).toBe(200);
+  } finally {
+    other.resume();
+    await worker.stop();
+    await other.stop();
+  }
 });
 
 test('a pause that was lifted while it could not hear of it is over as soon as it hears again', async () => {

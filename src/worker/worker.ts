@@ -234,7 +234,7 @@ function healthOf({ metrics, engine, redis }: Parts, fleet: Fleet): HealthDeps {
       metrics.heldBytes.set(engine.held.bytes);
       for (const [provider, calls] of engine.callsInFlight) metrics.callsInFlight.set({ provider: metrics.providerLabel(provider) }, calls);
     },
-    whyNotReady: () => (redis.status === 'ready' ? undefined : 'Redis cannot be reached'),
+    whyNotReady: () => (redis.status === 'ready' ? fleet.whyNoMember : 'Redis cannot be reached'),
   };
 }
 

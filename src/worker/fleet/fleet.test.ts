@@ -77,6 +77,32 @@ test('takes the shards that are its share, and counts a lease from before it ask
   expect(log.filter((line) => line.startsWith('open'))).toEqual(['open 0 until 10000', 'open 1 until 10000']);
 });
 
+test('it is a member from its first heartbeat that was answered until that ends, counted from before it asked', async () => {
+  let isAway = false;
+  const { fleet, clock } = start({
+    leases: {
+      heartbeat: async () => {
+        if (isAway) throw new Error('Redis is away');
+        clock.now += 100;
+        return { workers: ['me'], firstEndsInMs: leaseTtlMs };
+      },
+    },
+  });
+  expect(fleet.whyNoMember).toBe('the worker has not joined the fleet yet');
+  await fleet.tick();
+  clock.now = 1_000 + leaseTtlMs - 1;
+  expect(fleet.whyNoMember).toBeUndefined();
+  isAway = true;
+  await expect(fleet.tick()).rejects.toThrow('Redis is away');
+  clock.now += 1;
+  expect(fleet.whyNoMember).toBe('Redis does not answer');
+  isAway = false;
+  await fleet.tick();
+  expect(fleet.whyNoMember).toBeUndefined();
+  await fleet.leave();
+  expect(fleet.whyNoMember).toBe('the process is shutting down');
+});
+
 test.each(['listen', 'queuesOf'] as const)('where %s fails, the shard is taken again: it is never owned and not served', async (step) => {
   const deps: Partial<FleetDeps> =
     step === 'listen' ? { listen: failOnce(async () => {}) } : { reader: { queuesOf: failOnce(async () => ['crm']) } };

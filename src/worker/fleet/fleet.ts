@@ -54,6 +54,8 @@ export class Fleet {
   readonly #orphaned = new Set<number>();
   #isLeaving = false;
   #hasLeft = false;
+  /** When the last heartbeat that was answered had been asked for. */
+  #aliveSince: number | undefined;
   #lastRound: Promise<unknown> = Promise.resolve();
 
   constructor(deps: FleetDeps) {
@@ -62,6 +64,17 @@ export class Fleet {
 
   get shardsOwned(): number {
     return this.#held.size;
+  }
+
+  /**
+   * Undefined while this worker is a member of the fleet that Redis has heard of lately: it has started, and its newest heartbeat has not ended
+   * by its own clock.
+   */
+  get whyNoMember(): string | undefined {
+    if (this.#isLeaving) return 'the process is shutting down';
+    if (this.#aliveSince === undefined) return 'the worker has not joined the fleet yet';
+    const { now, leaseTtlMs } = this.#deps;
+    return now() - this.#aliveSince < leaseTtlMs ? undefined : 'Redis does not answer';
   }
 
   owns(shard: number): Held | undefined {
@@ -74,15 +87,17 @@ export class Fleet {
    */
   tick(): Promise<number> {
     return this.#inTurn(async () => {
-      const { leases, workerId, leaseTtlMs, info } = this.#deps;
+      const { leases, workerId, leaseTtlMs, info, now } = this.#deps;
       if (this.#isLeaving) {
         await this.#renewAll();
         return leaseTtlMs / 3;
       }
+      const askedAt = now();
       // Side by side: on a cluster the fleet's key and the leases lie on different nodes, of which one may be lost.
       const heartbeat = leases.heartbeat(workerId, leaseTtlMs, info);
       await allDone<unknown>([heartbeat, this.#renewAll()]);
       const { workers, firstEndsInMs } = await heartbeat;
+      this.#aliveSince = askedAt;
       const waitMs = await this.#balance(workers);
       return Math.max(10, Math.min(leaseTtlMs / 3, firstEndsInMs + 5, waitMs));
     });
