@@ -85,7 +85,7 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
   const now = () => performance.now();
   const judgeFault = createJudgeFault({ logger, metrics, now });
 
-  const base = { settings, keys, redis, subscriber, metrics, clock, processId, judgeFault };
+  const base = { settings, keys, redis, subscriber, metrics, clock, processId, logger, judgeFault };
   const providers = createProviders(base);
   const { directory } = providers;
   const whyNotReady = async () => {
@@ -121,14 +121,14 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
     operating: {
       leases,
       metrics,
-      refreshGauges: createRefreshGauges({ metrics, backlog, providers: directory.all, peekGate, now, redisNowMs: clock.nowMs }),
+      refreshGauges: createRefreshGauges({ metrics, backlog, directory, peekGate, now, redisNowMs: clock.nowMs }),
       whyNotReady,
       nowMs: clock.nowMs,
     },
   });
 
   const loops: Loop[] = [];
-  const started = start(base, [directory, routes.directory], logger).then(() => {
+  const started = start(base, [directory, routes.directory]).then(() => {
     isStarted = true;
     if (!stopping.signal.aborted)
       loops.push(
@@ -163,15 +163,16 @@ interface Base {
   readonly metrics: Metrics;
   readonly clock: RedisClock;
   readonly processId: string;
+  readonly logger: Logger;
   readonly judgeFault: JudgeFault;
 }
 
-function createProviders({ settings, keys, redis, subscriber }: Base) {
+function createProviders({ settings, keys, redis, subscriber, logger }: Base) {
   const kinds = createProviderKinds();
   const sealer = createSealer(settings.encryptionKey);
   const network = { allowPrivateNetworks: settings.allowPrivateNetworks };
   const store = createProviderStore({ redis, keys, sealer, kinds, network, now: Date.now });
-  return { kinds, store, directory: createProviderDirectory({ store, subscriber, keys }) };
+  return { kinds, store, directory: createProviderDirectory({ store, subscriber, keys, log: logger }) };
 }
 
 async function createQueue({ settings, keys, redis, subscriber, clock, processId, judgeFault }: Base) {
@@ -270,7 +271,7 @@ function refuseUnless(isStarted: () => boolean, ingest: Ingest): Ingest {
 type Followed = Pick<ProviderDirectory | RouteDirectory, 'tick'>;
 
 /** First contact: the number of shards, the clock, the providers and routes. Waits for Redis as long as it takes. */
-async function start({ redis, keys, settings, clock }: Base, followed: readonly Followed[], logger: Logger): Promise<void> {
+async function start({ redis, keys, settings, clock, logger }: Base, followed: readonly Followed[]): Promise<void> {
   let isTold = false;
   const onWaiting = (error: unknown) => {
     if (!isTold) logger.warn({ err: error }, `${sayOutage(error)}: the start waits, requests get 503`);

@@ -3,6 +3,7 @@
  * an old number would look like a fresh one.
  */
 import type { ProviderConfig } from '../shared/providers/config.ts';
+import type { ProviderDirectory } from '../shared/providers/follow.ts';
 import type { BacklogReader } from '../shared/queue/backlog.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
 import type { GateView } from './routes/provider-status.ts';
@@ -10,10 +11,10 @@ import type { GateView } from './routes/provider-status.ts';
 export interface FleetGaugesDeps {
   readonly metrics: Pick<
     Metrics,
-    'backlog' | 'pendingEntries' | 'oldestSeconds' | 'deadLetters' | 'breakerState' | 'paused' | 'providerLabel'
+    'backlog' | 'pendingEntries' | 'oldestSeconds' | 'deadLetters' | 'breakerState' | 'paused' | 'unreadableProviders' | 'providerLabel'
   >;
   readonly backlog: Pick<BacklogReader, 'readAll'>;
-  readonly providers: () => readonly ProviderConfig[];
+  readonly directory: Pick<ProviderDirectory, 'all' | 'problems'>;
   readonly peekGate: (account: string, limits: ProviderConfig['limits']) => Promise<GateView>;
   /** Our own clock, ms: how old the last reading is. */
   readonly now: () => number;
@@ -34,6 +35,7 @@ export function createRefreshGauges(deps: FleetGaugesDeps): () => Promise<void> 
   let refreshedAt = Number.NEGATIVE_INFINITY;
   let refreshing: Promise<void> | undefined;
   return async () => {
+    deps.metrics.unreadableProviders.set(deps.directory.problems().size);
     if (deps.now() - refreshedAt < cacheMs) return;
     refreshing ??= read(deps)
       .then((reading) => {
@@ -48,8 +50,8 @@ export function createRefreshGauges(deps: FleetGaugesDeps): () => Promise<void> 
   };
 }
 
-async function read({ backlog, providers, peekGate }: FleetGaugesDeps): Promise<Reading> {
-  const peeked = providers().map(async (config) => ({ config, gate: await peekGate(config.name, config.limits) }));
+async function read({ backlog, directory, peekGate }: FleetGaugesDeps): Promise<Reading> {
+  const peeked = directory.all().map(async (config) => ({ config, gate: await peekGate(config.name, config.limits) }));
   const [backlogs, gates] = await Promise.all([backlog.readAll(), Promise.all(peeked)]);
   return { backlogs, gates };
 }

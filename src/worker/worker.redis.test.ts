@@ -1,6 +1,6 @@
 /** A whole worker in this process: it starts, says how it is, and ends cleanly whatever Redis does. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTestApi } from '../../test/support/in-process-api.ts';
+import { encryption, startTestApi } from '../../test/support/in-process-api.ts';
 import { receive } from '../../test/support/receiver.ts';
 import { type RedisServer, startRedis } from '../../test/support/redis.ts';
 import { parseSettings } from '../shared/config/settings.ts';
@@ -58,6 +58,24 @@ test('when Redis is gone for good it stops all the same, after its drain time', 
   await other.stop();
   await worker.stop();
   await expect(get(worker.healthPort, '/healthz')).rejects.toThrow();
+});
+
+test('without the key that credentials were sealed with, it says which providers it cannot call', async () => {
+  const prefix = { SLUICE_KEY_PREFIX: 'w6:' };
+  const { api, ask } = await startTestApi(server.url, { ...encryption, ...prefix });
+  const auth_config = { type: 'bearer', token: 'open-sesame' };
+  expect((await ask('PUT', '/providers/crm', { base_url: 'http://127.0.0.1:9', auth_config })).status).toBe(201);
+  await api.stop();
+  const lines: Record<string, unknown>[] = [];
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
+  const worker = await startWorker(settingsFor('w6:'), createLogger({ level: 'error', name: 'worker', destination }));
+  try {
+    const reason = 'SLUICE_ENCRYPTION_KEY is not set, and the credential is sealed';
+    expect(lines).toEqual([expect.objectContaining({ provider: 'crm', reason })]);
+    expect((await get(worker.healthPort, '/metrics')).text).toMatch(/^sluice_unreadable_providers 1$/m);
+  } finally {
+    await worker.stop();
+  }
 });
 
 test('it is not ready while Redis answers nothing, though the connection stands', async () => {

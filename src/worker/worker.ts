@@ -61,7 +61,7 @@ function assemble(settings: Settings, log: Logger) {
   const sealer = createSealer(settings.encryptionKey);
   const network = { allowPrivateNetworks: settings.allowPrivateNetworks };
   const store = createProviderStore({ redis, keys, sealer, kinds: createProviderKinds(), network, now: Date.now });
-  const directory = createProviderDirectory({ store, subscriber, keys });
+  const directory = createProviderDirectory({ store, subscriber, keys, log });
   const adapterDeps = {
     redis,
     keys,
@@ -225,13 +225,14 @@ async function sweep(
   }
 }
 
-function healthOf({ metrics, engine, redis }: Parts, fleet: Fleet): HealthDeps {
+function healthOf({ metrics, engine, directory, redis }: Parts, fleet: Fleet): HealthDeps {
   return {
     metrics,
     collect() {
       metrics.shardsOwned.set(fleet.shardsOwned);
       metrics.heldEntries.set(engine.held.entries);
       metrics.heldBytes.set(engine.held.bytes);
+      metrics.unreadableProviders.set(directory.problems().size);
       for (const [provider, calls] of engine.callsInFlight) metrics.callsInFlight.set({ provider: metrics.providerLabel(provider) }, calls);
     },
     whyNotReady: () => (redis.status === 'ready' ? fleet.whyNoMember : 'Redis cannot be reached'),

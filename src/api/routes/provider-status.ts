@@ -102,6 +102,7 @@ const statusSchema = {
     paused: { type: 'boolean' },
     paused_until: { type: ['string', 'null'], format: 'date-time', description: 'Null where an operator paused it, or nobody.' },
     pause_reason: { type: ['string', 'null'] },
+    unreadable: { type: 'string', description: 'Why the configuration cannot be read, where it cannot.' },
   },
 };
 

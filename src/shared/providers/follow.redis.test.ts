@@ -14,13 +14,16 @@ let redis: RedisClient;
 let store: ProviderStore;
 let directory: ProviderDirectory;
 let changes: ProviderChange[];
+let lines: object[];
+const log = { error: (fields: object) => void lines.push(fields) };
 
 const { keys, open, connect } = useProviderStore('follow:', (opened, client) => {
   store = opened;
   redis = client;
 });
 beforeEach(() => {
-  directory = createProviderDirectory({ store, subscriber: connect(), keys });
+  lines = [];
+  directory = createProviderDirectory({ store, subscriber: connect(), keys, log });
   changes = [];
   directory.onChange((change) => changes.push(change));
 });
@@ -59,7 +62,7 @@ describe('a directory', () => {
   });
 
   it('sees a provider that was removed and made again with the same version', async () => {
-    const other = createProviderDirectory({ store, subscriber: deaf, keys });
+    const other = createProviderDirectory({ store, subscriber: deaf, keys, log });
     await store.create(crm);
     await other.start();
     await store.remove('crm');
@@ -81,7 +84,7 @@ describe('a directory', () => {
   });
 
   it('knows at once what the process has changed itself', async () => {
-    const other = createProviderDirectory({ store, subscriber: deaf, keys });
+    const other = createProviderDirectory({ store, subscriber: deaf, keys, log });
     await other.start();
     await store.create(crm);
     await other.refresh('crm');
@@ -96,7 +99,7 @@ describe('a directory', () => {
       await new Promise<void>((resolve) => answer.push(resolve));
       return store.readText(field);
     };
-    const other = createProviderDirectory({ store: { ...store, readText }, subscriber: deaf, keys });
+    const other = createProviderDirectory({ store: { ...store, readText }, subscriber: deaf, keys, log });
     await store.create(crm);
     const all = [other.refresh('first')];
     await eventually(() => asked.length === 1, { intervalMs: 1 });
@@ -120,6 +123,19 @@ describe('a directory', () => {
     await store.put('crm', crm);
     await eventually(() => directory.get('crm') !== undefined);
     expect(directory.problems().size).toBe(0);
+    expect(lines).toEqual([{ provider: 'crm', tenant: undefined, reason: expect.stringContaining('another SLUICE_ENCRYPTION_KEY') }]);
+  });
+
+  it('tells what it cannot read once, and again when that has changed', async () => {
+    await store.create(crm);
+    const other = createProviderDirectory({ store: open({ sealer: createSealer(undefined) }), subscriber: deaf, keys, log });
+    await other.start();
+    await store.create({ ...crm, name: 'erp' });
+    for (let round = 0; round < 3; round++) await other.tick();
+    await store.patch('crm', { timeout_ms: 77 });
+    await other.tick();
+    expect(lines).toEqual(['crm', 'erp', 'crm'].map((provider) => expect.objectContaining({ provider })));
+    expect(lines[0]).toMatchObject({ reason: expect.stringContaining('SLUICE_ENCRYPTION_KEY is not set') });
   });
 
   it('stops telling a listener that has left', async () => {
@@ -175,7 +191,7 @@ describe('a tenant with something of its own', () => {
   });
 
   it('is found with the next tick where it was not announced, and is gone with its provider', async () => {
-    const other = createProviderDirectory({ store, subscriber: deaf, keys });
+    const other = createProviderDirectory({ store, subscriber: deaf, keys, log });
     await store.create(crm);
     await other.start();
     await store.putTenant('crm', 'acme', own);
@@ -196,7 +212,9 @@ describe('a tenant with something of its own', () => {
     await store.putTenant('crm', 'acme', own);
     await redis.hset(keys.providers, 'crm/rival', String(await redis.hget(keys.providers, 'crm/acme')));
     await directory.start();
-    expect(directory.forTenant('crm', 'rival')).toBeUndefined();
+    expect(lines).toEqual([]);
+    for (let round = 0; round < 3; round++) expect(directory.forTenant('crm', 'rival')).toBeUndefined();
+    expect(lines).toEqual([{ provider: 'crm', tenant: 'rival', reason: expect.stringContaining('another provider') }]);
     expect(directory.accountOf('crm', 'rival')).toBe('crm:rival');
     expect(directory.get('crm')).toBeDefined();
     expect(directory.problems()).toEqual(new Map([['crm/rival', expect.stringContaining('another provider')]]));

@@ -1,6 +1,7 @@
 /**
  * A process's own copy of the providers' configurations, kept up to date while it runs. Of an announced change only what changed is loaded;
  * a full reading opens only the texts that are new.
+ * What cannot be read is told when it is opened: once for each text, for its operations wait until somebody mends it.
  * What always holds: a provider that cannot be read is known by name and has no configuration; what a tenant has of its own is read as soon
  * as its provider is, and a tenant whose own configuration cannot be read has none, never the provider's.
  */
@@ -35,7 +36,7 @@ export interface ProviderDirectory extends Pick<ChangeWatch, 'start' | 'tick' | 
   /** Registered, readable or not. */
   has(name: string): boolean;
   all(): readonly ProviderConfig[];
-  /** Why registered providers have no configuration here, by name; for tenants by `<name>/<tenant>`. */
+  /** Why registered providers have no configuration here, by name; by `<name>/<tenant>` for those tenants that were asked for. */
   problems(): ReadonlyMap<string, string>;
   /** Loads one provider now; for a process that has just changed it itself. */
   refresh(name: string): Promise<void>;
@@ -56,8 +57,14 @@ interface TenantEntry {
   stored?: StoredTenant;
 }
 
-export function createProviderDirectory(deps: { store: ProviderStore; subscriber: Subscriber; keys: Keys }): ProviderDirectory {
-  const { store, subscriber, keys } = deps;
+export interface ProviderDirectoryDeps {
+  readonly store: ProviderStore;
+  readonly subscriber: Subscriber;
+  readonly keys: Keys;
+  readonly log: { error(fields: object, text: string): void };
+}
+
+export function createProviderDirectory({ store, subscriber, keys, log }: ProviderDirectoryDeps): ProviderDirectory {
   const entries = new Map<string, Entry>();
   const listeners = new Set<(change: ProviderChange) => void>();
   /** Fields to be read by the next reading, those that were announced and those that are asked for. */
@@ -93,6 +100,7 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
     if (isChanged) {
       entry.text = text;
       entry.stored = text === undefined ? undefined : store.open(name, text);
+      if (entry.stored?.status === 'unreadable') tellUnreadable(name, undefined, entry.stored.reason);
       for (const [tenant, { text: own }] of entry.tenants) entry.tenants.set(tenant, { text: own });
     }
     dropEmpty(name, entry);
@@ -121,8 +129,16 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
   function openTenant(name: string, tenant: string): StoredTenant | undefined {
     const entry = entries.get(name);
     const own = entry?.tenants.get(tenant);
-    if (own) own.stored ??= store.openTenant(name, tenant, own.text, entry?.text);
+    if (own && !own.stored) {
+      own.stored = store.openTenant(name, tenant, own.text, entry?.text);
+      // Where the provider cannot be read, that was told.
+      if (own.stored.status === 'unreadable' && configOf(name)) tellUnreadable(name, tenant, own.stored.reason);
+    }
     return own?.stored;
+  }
+
+  function tellUnreadable(provider: string, tenant: string | undefined, reason: string): void {
+    log.error({ provider, tenant, reason }, 'a configuration cannot be read: its operations wait');
   }
 
   async function readAll(): Promise<number> {
@@ -183,7 +199,8 @@ export function createProviderDirectory(deps: { store: ProviderStore; subscriber
     problems() {
       const fields = knownFields().flatMap((field) => {
         const { name = '', tenant } = parseField(field) ?? {};
-        const stored = tenant === undefined ? entries.get(name)?.stored : openTenant(name, tenant);
+        const entry = entries.get(name);
+        const stored = tenant === undefined ? entry?.stored : entry?.tenants.get(tenant)?.stored;
         return stored?.status === 'unreadable' ? [[tenant === undefined ? name : `${name}/${tenant}`, stored.reason] as const] : [];
       });
       return new Map(fields);

@@ -109,6 +109,10 @@ function createCatalogue(registry: Registry) {
     paused: gauge('sluice_paused', '1 while a provider is paused, by an operator or by its own request.', ['provider']),
 
     // Both
+    unreadableProviders: gauge(
+      'sluice_unreadable_providers',
+      'Configurations, of providers and of tenants this process had to do with, that it cannot read: their operations wait.',
+    ),
     redisCommands: counter('sluice_redis_commands_total', 'Commands sent to Redis by this process.'),
     faults: counter('sluice_faults_total', 'Our own faults, by kind: redis (not reachable, full), bug. No operation is charged for them.', [
       'kind',
