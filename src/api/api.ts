@@ -70,7 +70,7 @@ export interface Api {
   stop(): Promise<void>;
 }
 
-/** Rejects with `ShardCountMismatch`, or where the address cannot be listened on. */
+/** Rejects with `ShardCountMismatch` or `CannotListen`. */
 export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], logger: Logger): Promise<Api> {
   useOwnWords();
   const processId = randomBytes(4).toString('hex');

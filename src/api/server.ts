@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { CannotListen } from '../shared/domain/start-problem.ts';
 import type { Listener } from './listener.ts';
 import { describeProblem, type Problem, type ProblemCode, problem, problemHeaders } from './problem.ts';
 
@@ -18,7 +19,7 @@ const requestTimeoutMs = 60_000;
 const keepAliveTimeoutMs = 65_000;
 const idleCheckMs = 50;
 
-/** Rejects where the address cannot be listened on. */
+/** Rejects with `CannotListen`. */
 export async function listen(listener: Listener, { host, port }: { host: string; port: number }): Promise<HttpServer> {
   const server = createServer(
     {
@@ -39,9 +40,10 @@ export async function listen(listener: Listener, { host, port }: { host: string;
     answerProblem(outgoing, problem('expectation_failed', { detail: 'the only expectation that is met is 100-continue' }));
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    const refuse = (error: Error) => reject(new CannotListen({ host, port }, error));
+    server.once('error', refuse);
     server.listen(port, host, () => {
-      server.off('error', reject);
+      server.off('error', refuse);
       resolve();
     });
   });

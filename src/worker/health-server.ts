@@ -1,6 +1,7 @@
 /** The worker's small HTTP face: is it up, can it work, what does it count. */
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
+import { CannotListen } from '../shared/domain/start-problem.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
 
 export interface HealthDeps {
@@ -30,12 +31,12 @@ export function createHealthApp({ metrics, collect, whyNotReady }: HealthDeps): 
   return app;
 }
 
-/** Listens; port 0 takes a free one. */
+/** Listens; port 0 takes a free one. Rejects with `CannotListen`. */
 export function startHealthServer(deps: HealthDeps, { host, port }: { host: string; port: number }): Promise<HealthServer> {
   return new Promise((resolve, reject) => {
     const server = serve({ fetch: createHealthApp(deps).fetch, hostname: host, port }, (address) => {
       resolve({ port: address.port, close: () => new Promise((done) => server.close(() => done())) });
     });
-    server.on('error', reject);
+    server.on('error', (error: Error) => reject(new CannotListen({ host, port }, error)));
   });
 }

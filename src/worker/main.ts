@@ -1,9 +1,10 @@
 /** The worker process: settings from the environment, signals, exit codes. */
 import { setFlagsFromString } from 'node:v8';
 import { parseSettings, summarizeSettings } from '../shared/config/settings.ts';
-import { isStartProblem } from '../shared/domain/start-problem.ts';
+import { stopOnSignals } from '../shared/config/stop-on-signals.ts';
+import { StartProblem } from '../shared/domain/start-problem.ts';
 import { createLogger } from '../shared/telemetry/logger.ts';
-import { startWorker } from './worker.ts';
+import { startWorker, type Worker } from './worker.ts';
 
 // Left alone, V8 lets the old generation grow to four times what is alive before it collects it (decision 0015).
 setFlagsFromString('--heap-growing-percent=40');
@@ -11,29 +12,14 @@ setFlagsFromString('--heap-growing-percent=40');
 try {
   const settings = parseSettings(process.env);
   const log = createLogger({ level: settings.logLevel, name: 'worker' });
+  let worker: Worker | undefined;
+  // One that is still waiting for Redis holds nothing that it would have to hand over.
+  stopOnSignals({ name: 'worker', log, stop: async () => worker?.stop() });
   log.info({ settings: summarizeSettings(settings) }, 'worker starts');
-  const worker = await startWorker(settings, log);
+  worker = await startWorker(settings, log);
   log.info({ worker: worker.id, port: worker.healthPort }, 'worker runs');
-  let isStopping = false;
-  const stop = (signal: string) => {
-    if (isStopping) return;
-    isStopping = true;
-    log.info({ signal }, 'worker stops');
-    worker.stop().then(
-      () => {
-        log.info('worker stopped');
-        process.exit(0);
-      },
-      (error) => {
-        log.error({ err: error }, 'worker did not stop cleanly');
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGINT', () => stop('SIGINT'));
 } catch (error) {
-  if (!isStartProblem(error)) throw error;
+  if (!(error instanceof StartProblem)) throw error;
   console.error(error.message);
   process.exit(2);
 }

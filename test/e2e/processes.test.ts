@@ -1,5 +1,6 @@
 /** The three processes together, as they are deployed: a change goes through, and each ends in good order when it is told to. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { type ServiceProcess, startApi, startSimulator, startWorker, stopAll } from '../support/processes.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
@@ -52,10 +53,43 @@ test('a port that is taken stops a process at its start, and one line says which
   for (const start of [startWorker, startApi]) {
     const refused = await start({ redisUrl: redis.url, env: settings, waitUntilReady: false });
     expect(await refused.ended).toEqual({ code: 2, signal: null });
-    const plainLines = refused
-      .log()
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('{'));
-    expect(plainLines).toEqual([`listen EADDRINUSE: address already in use 127.0.0.1:${port}`]);
+    const where = `HOST 127.0.0.1, port ${port}`;
+    expect(plainLines(refused)).toEqual([`cannot listen on ${where}: listen EADDRINUSE: address already in use 127.0.0.1:${port}`]);
   }
 });
+
+test.each(['nowhere..invalid', '192.0.2.1'])('so does a HOST that cannot be listened on: %s', async (host) => {
+  for (const start of [startWorker, startApi]) {
+    const refused = await start({ redisUrl: redis.url, env: { HOST: host, SLUICE_ALLOW_ANONYMOUS: 'true' }, waitUntilReady: false });
+    expect(await refused.ended).toEqual({ code: 2, signal: null });
+    expect(plainLines(refused)).toEqual([expect.stringMatching(`^cannot listen on HOST ${host}, port [0-9]+: `)]);
+  }
+});
+
+test.each(['SIGTERM', 'SIGHUP'] as const)('%s ends a process that still waits for Redis, in good order', async (signal) => {
+  for (const start of [startWorker, startApi]) {
+    const waiting = await start({ redisUrl: 'redis://127.0.0.1:1', waitUntilReady: false });
+    started.push(waiting);
+    await eventually(() => waiting.logLines().length > 0);
+    process.kill(waiting.pid, signal);
+    expect(await waiting.ended).toEqual({ code: 0, signal: null });
+  }
+});
+
+test('SIGHUP ends a process that runs as SIGTERM does', async () => {
+  for (const start of [startWorker, startApi]) {
+    const running = await start({ redisUrl: redis.url });
+    started.push(running);
+    process.kill(running.pid, 'SIGHUP');
+    expect(await running.ended).toEqual({ code: 0, signal: null });
+    expect(running.logLines().at(-1)).toMatchObject({ msg: `${running.name} stopped` });
+  }
+});
+
+/** Those that are no log. */
+function plainLines(process: ServiceProcess): string[] {
+  return process
+    .log()
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('{'));
+}

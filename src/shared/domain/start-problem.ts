@@ -2,10 +2,10 @@
 
 export class StartProblem extends Error {}
 
-/** A port or an address that cannot be listened on. */
-const listenCodes: ReadonlySet<unknown> = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL']);
-
-export function isStartProblem(error: unknown): error is Error {
-  if (error instanceof StartProblem) return true;
-  return error instanceof Error && listenCodes.has((error as NodeJS.ErrnoException).code);
+/** A port that is taken, a name that nobody knows, an address of another machine. */
+export class CannotListen extends StartProblem {
+  constructor({ host, port }: { readonly host: string; readonly port: number }, cause: Error) {
+    super(`cannot listen on HOST ${host}, port ${port}: ${cause.message}`, { cause });
+    this.name = 'CannotListen';
+  }
 }
