@@ -7,7 +7,11 @@ import { useTestApi } from '../../test/support/use-test-api.ts';
 interface Operation {
   readonly summary: string;
   readonly parameters?: readonly { readonly in: string; readonly name: string }[];
-  readonly responses: Record<string, object>;
+  readonly requestBody?: { readonly content: Record<string, { readonly schema: object; readonly example?: object }> };
+  readonly responses: Record<
+    string,
+    { readonly content?: Record<string, { readonly examples?: Record<string, { readonly value: object }> }> }
+  >;
 }
 
 let operations: readonly (Operation & { readonly method: string; readonly path: string })[];
@@ -46,5 +50,42 @@ describe('headers', () => {
 
   it('and Markdown have no place in summaries, which are plain text', () => {
     expect(operations.filter(({ summary }) => /[`*]/.test(summary))).toEqual([]);
+  });
+});
+
+describe('examples', () => {
+  it('of bodies are taken as they are, where what npm start registers is there', async () => {
+    await register(api, 'demo');
+    await api.ask('PUT', '/providers/demo/tenants/acme', {});
+    const withBody = operations.flatMap(({ requestBody, ...operation }) => (requestBody ? [{ ...operation, requestBody }] : []));
+    expect(withBody.length).toBeGreaterThan(8);
+    for (const { method, path, requestBody } of withBody) {
+      const { example } = requestBody.content['application/json'] ?? {};
+      const { status, text } = await api.ask(method, path.replace('{name}', 'demo').replace('{tenant}', 'acme'), example);
+      expect(status, `${method} ${path} ${text}`).toBeLessThan(300);
+    }
+    expect((await api.ask('GET', '/routes/customers')).body).toMatchObject({ providers: ['demo'] });
+  });
+
+  it('of problems are problems of that status', () => {
+    for (const { method, path, responses } of operations) {
+      for (const [status, { content = {} }] of Object.entries(responses)) {
+        const { examples } = content['application/problem+json'] ?? {};
+        if (Number(status) < 400) continue;
+        for (const [code, { value }] of Object.entries(examples ?? { none: { value: {} } }))
+          expect(value, `${method} ${path} ${status}`).toMatchObject({
+            type: `urn:sluice:problem:${code}`,
+            code,
+            status: Number(status),
+            title: expect.any(String),
+          });
+      }
+    }
+  });
+});
+
+describe('the pages', () => {
+  it('send nothing before somebody asks to try a route out', async () => {
+    expect((await api.ask('GET', '/docs/start.js')).text).not.toContain('tryItOutEnabled');
   });
 });

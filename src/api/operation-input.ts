@@ -263,13 +263,6 @@ export const operationSchema = {
     },
     ...Object.fromEntries(Object.entries(textRules).map(([name, rule]) => [name, textSchema(rule)])),
   },
-  example: {
-    operation: 'update',
-    provider: 'crm',
-    record_id: 'contact-123',
-    data: { email: 'ada@example.com' },
-    timestamp: '2026-11-20T10:00:00Z',
-  },
 };
 
 function textSchema(rule: TextRule) {

@@ -8,7 +8,7 @@ import type { FieldError } from '../shared/domain/field-error.ts';
 import type { Caller, Scope } from './api-keys.ts';
 import type { Admit } from './door.ts';
 import { isObject } from './operation-input.ts';
-import { type ProblemCode, ProblemError, problem, problemKinds, problemResponse } from './problem.ts';
+import { describeProblem, type ProblemCode, ProblemError, problem, problemKinds, problemResponse, problemType } from './problem.ts';
 import { toQueryErrors } from './query-errors.ts';
 import { type BodyCollector, createStartBody, maxBodyBytes, parseBody, readBytes } from './read-json.ts';
 
@@ -53,6 +53,8 @@ export interface RouteDeclaration<Q, P> {
   readonly headers?: readonly HeaderDeclaration[];
   /** A schema as OpenAPI has it. */
   readonly body?: Fields;
+  /** A body that the service takes as it is, as `npm start` sets it up. */
+  readonly example?: Fields;
   /** By status; a schema as OpenAPI has it, or the text of a description where there is no JSON. */
   readonly answers: Readonly<Record<number, { readonly description: string; readonly schema?: Fields; readonly mediaType?: string }>>;
   readonly problems?: readonly ProblemCode[];
@@ -101,7 +103,7 @@ function strictQuery<Q, P>({ query, noQuery }: RouteDeclaration<Q, P>) {
 }
 
 function describeRoute<Q, P>(declaration: RouteDeclaration<Q, P>): RouteConfig {
-  const { method, path, summary, tag, scope, params, headers = [], body } = declaration;
+  const { method, path, summary, tag, scope, params, headers = [], body, example } = declaration;
   const query = strictQuery(declaration);
   return {
     method,
@@ -114,7 +116,7 @@ function describeRoute<Q, P>(declaration: RouteDeclaration<Q, P>): RouteConfig {
     request: {
       ...(query ? { query } : {}),
       ...(params ? { params } : {}),
-      ...(body ? { body: { required: true, content: { 'application/json': { schema: body } } } } : {}),
+      ...(body ? { body: { required: true, content: { 'application/json': { schema: body, example } } } } : {}),
     },
     responses: { ...describeAnswers(declaration), ...describeProblems(declaration) },
   };
@@ -146,7 +148,12 @@ function describeProblems<Q, P>({ scope, headers, body, problems = [], query, no
   return Object.fromEntries(
     [...statuses].map(([status, found]) => [
       status,
-      { description: found.map((code) => `\`${code}\``).join(', '), content: { 'application/problem+json': { schema } } },
+      {
+        description: found.map((code) => `\`${code}\``).join(', '),
+        content: {
+          [problemType]: { schema, examples: Object.fromEntries(found.map((code) => [code, { value: describeProblem(problem(code)) }])) },
+        },
+      },
     ]),
   ) as RouteConfig['responses'];
 }

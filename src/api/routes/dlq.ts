@@ -153,6 +153,7 @@ function addRetrying(add: AddRoute, { deadLetters, providers, shards }: DlqDeps)
       scope: 'admin',
       noQuery,
       body: filterSchema,
+      example: { provider: 'demo', limit: 10 },
       answers: {
         202: {
           description: 'How many were put back, and how many were left because their provider is not registered.',
@@ -203,6 +204,7 @@ function addDropping(add: AddRoute, { deadLetters, shards }: DlqDeps): void {
       scope: 'admin',
       noQuery,
       body: filterSchema,
+      example: { provider: 'demo', limit: 10 },
       answers: { 200: { description: 'How many were dropped.', schema: { type: 'object', properties: { deleted: { type: 'integer' } } } } },
     },
     async (c, { caller }) => {

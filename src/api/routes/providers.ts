@@ -33,6 +33,8 @@ const tag = 'providers';
 const reservedNames: ReadonlySet<unknown> = new Set(['kinds', autoProvider]);
 const nameParams = z.object({ name: z.string() });
 const providerSchema = { $ref: '#/components/schemas/Provider' };
+/** At the simulator that `npm start` runs. */
+const exampleSettings = { kind: 'http', base_url: 'http://127.0.0.1:9400', limits: [{ requests: 100, per: '1s', burst: 20 }] };
 const viewSchema = {
   allOf: [providerSchema],
   description: 'Secrets show as "***".',
@@ -144,6 +146,7 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
       tag,
       scope: 'admin',
       body: providerSchema,
+      example: { name: 'my-crm', ...exampleSettings },
       answers: { 201: { description: 'Registered.', schema: viewSchema } },
       problems: ['conflict'],
     },
@@ -167,6 +170,7 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
       params: nameParams,
       headers: [ifMatchHeader],
       body: providerSchema,
+      example: exampleSettings,
       answers: { 200: { description: 'Replaced.', schema: viewSchema }, 201: { description: 'Registered.', schema: viewSchema } },
       problems: ['conflict'],
     },
@@ -192,6 +196,7 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
       params: nameParams,
       headers: [ifMatchHeader],
       body: { type: 'object', description: 'Any fields of a provider.', properties: patchProperties, additionalProperties: false },
+      example: { max_concurrency: 20 },
       answers: { 200: { description: 'Changed.', schema: viewSchema } },
       problems: ['not_found', 'conflict'],
     },

@@ -26,6 +26,7 @@ export interface RouteDeps extends Pick<InputRules, 'maxFutureSkewMs' | 'makeRec
 const tag = 'routes';
 const nameParams = z.object({ name: z.string() });
 const routeSchema = { $ref: '#/components/schemas/Route' };
+const exampleFilter = { entity: 'contact', filter: 'data.contact_type == "customer"', providers: ['demo'] };
 
 export function addRouteRoutes(add: AddRoute, deps: RouteDeps): void {
   addReading(add, deps);
@@ -83,6 +84,7 @@ function addWriting(add: AddRoute, deps: RouteDeps): void {
       tag,
       scope: 'admin',
       body: routeSchema,
+      example: { name: 'customers', ...exampleFilter },
       answers: { 201: { description: 'Added.', schema: routeSchema } },
       problems: ['conflict'],
     },
@@ -105,6 +107,7 @@ function addWriting(add: AddRoute, deps: RouteDeps): void {
       params: nameParams,
       headers: [ifMatchHeader],
       body: routeSchema,
+      example: exampleFilter,
       answers: { 200: { description: 'Replaced.', schema: routeSchema }, 201: { description: 'Added.', schema: routeSchema } },
       problems: ['conflict'],
     },
@@ -185,6 +188,7 @@ function addTrial(add: AddRoute, deps: RouteDeps): void {
           route: { allOf: [routeSchema], description: 'A route to try with the stored ones, in place of the one of its name.' },
         },
       },
+      example: { operation: 'upsert', record_id: 'grace', data: { email: 'grace@example.com', contact_type: 'customer' } },
       answers: { 200: { description: 'What would become of the operation.', schema: trialSchema } },
     },
     async (c, { caller }) => {

@@ -148,6 +148,7 @@ export function addSyncRoutes(add: AddRoute, deps: SyncDeps): void {
       scope: 'ingest',
       headers: [idempotencyKeyHeader],
       body: { oneOf: [operationSchema, { type: 'array', minItems: 1, maxItems: maxOperations, items: operationSchema }] },
+      example: { operation: 'upsert', provider: 'demo', record_id: 'ada', data: { email: 'ada@example.com', city: 'London' } },
       answers: {
         202: {
           description: 'Redis holds the operation, or those of the array that are good.',
