@@ -1,11 +1,17 @@
 /** What a thrown error means to the caller: an outage of Redis is 503 and may be tried again; anything else is a bug of ours. */
 import type { Logger } from '../shared/telemetry/logger.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
-import { type Problem, ProblemError, problem } from './problem.ts';
+import { type Problem, type ProblemCode, ProblemError, problem } from './problem.ts';
 import { isRedisOutage } from './redis-outage.ts';
 
 /** Without a request's id where several requests share what failed. */
 export type JudgeFault = (error: unknown, context: { requestId?: string; route: string }) => Problem;
+
+/** What a thrown error is to the caller. */
+export function faultCode(error: unknown): ProblemCode {
+  if (error instanceof ProblemError) return error.problem.code;
+  return isRedisOutage(error) ? 'unavailable' : 'internal';
+}
 
 /** In an outage every request fails in the same way: one line a second says so. */
 const outageLogIntervalMs = 1_000;
@@ -16,11 +22,12 @@ export function createJudgeFault(deps: { logger: Logger; metrics: Pick<Metrics, 
   let unlogged = 0;
   return (error, { requestId, route }) => {
     if (error instanceof ProblemError) return error.problem;
-    const isOutage = isRedisOutage(error);
+    const code = faultCode(error);
+    const isOutage = code === 'unavailable';
     metrics.faults.inc({ kind: isOutage ? 'redis' : 'bug' });
     if (!isOutage) {
       logger.error({ err: error, request_id: requestId, route }, 'a request failed by a fault of ours');
-      return problem('internal');
+      return problem(code);
     }
     unlogged += 1;
     if (now() - loggedAt >= outageLogIntervalMs) {
@@ -28,6 +35,6 @@ export function createJudgeFault(deps: { logger: Logger; metrics: Pick<Metrics, 
       loggedAt = now();
       unlogged = 0;
     }
-    return problem('unavailable');
+    return problem(code);
   };
 }

@@ -11,9 +11,10 @@ import type { Submission, Submit, Submitted } from '../shared/queue/submit.ts';
 import type { Caller } from './api-keys.ts';
 import type { AutoOperation, Routed, RouteOperations } from './auto-routing.ts';
 import { createIsExact } from './exact-numbers.ts';
+import { faultCode } from './fault.ts';
 import { fingerprintOperation, scopeIdempotencyKey } from './idempotency.ts';
 import { createInTurn } from './in-turn.ts';
-import { type InputRules, isObject, type OperationInput, readOperation, textProblem, textRules } from './operation-input.ts';
+import { type InputRules, isObject, kindOf, type OperationInput, readOperation, textProblem, textRules } from './operation-input.ts';
 import { describeProblem, type Problem, type ProblemCode, problem, problemHeaders } from './problem.ts';
 import { parseBody } from './read-json.ts';
 
@@ -69,8 +70,13 @@ export function createIngest(deps: IngestDeps): Ingest {
 async function ingestBody(deps: IngestDeps, request: IngestRequest): Promise<Reply> {
   const parsed = parseBody(request.body);
   if (parsed.status === 'refused') return problemReply(parsed.problem);
-  if (Array.isArray(parsed.value)) return ingestMany(deps, request, parsed.value);
-  return ingestOne(deps, request, parsed.value);
+  const { value } = parsed;
+  try {
+    return Array.isArray(value) ? await ingestMany(deps, request, value) : await ingestOne(deps, request, value);
+  } catch (error) {
+    for (const input of Array.isArray(value) ? value : [value]) countRefused(deps, input, { code: faultCode(error) });
+    throw error;
+  }
 }
 
 const jsonHeaders = { 'content-type': 'application/json' };
@@ -217,6 +223,7 @@ async function ingestMany(deps: IngestDeps, request: IngestRequest, inputs: read
 
   /** By the request's order; the good ones are filled in when they are submitted. */
   const results: string[] = [];
+  const refusals: { index: number; problem: Problem }[] = [];
   const submissions: Submission[] = [];
   /** Where the submissions of each good operation begin; routes may have made several of one. */
   const good: { index: number; from: number; isRouted: boolean }[] = [];
@@ -224,7 +231,7 @@ async function ingestMany(deps: IngestDeps, request: IngestRequest, inputs: read
     const prepared = routed?.get(index) ?? settleProvider(deps, each);
     results.push(prepared.status === 'refused' ? problemResult(prepared.problem) : '');
     if (prepared.status === 'refused') {
-      countRefused(deps, inputs[index], prepared.problem);
+      refusals.push({ index, problem: prepared.problem });
       continue;
     }
     good.push({ index, from: submissions.length, isRouted: prepared.status === 'routed' });
@@ -232,6 +239,7 @@ async function ingestMany(deps: IngestDeps, request: IngestRequest, inputs: read
     else submissions.push(toSubmission(prepared.operation, request));
   }
   const submitted = submissions.length === 0 ? [] : await deps.submit(submissions);
+  for (const refusal of refusals) countRefused(deps, inputs[refusal.index], refusal.problem);
   let accepted = 0;
   for (const [at, { index, from, isRouted }] of good.entries()) {
     const outcome = isRouted
@@ -299,8 +307,8 @@ function manyReply(accepted: number, results: readonly string[]): Reply {
   };
 }
 
-/** A refused operation is counted for its provider only where that is registered: labels must stay bounded. */
-function countRefused(deps: IngestDeps, input: unknown, { code }: Problem): void {
-  const name = isObject(input) ? input['provider'] : undefined;
-  deps.count(typeof name === 'string' && deps.providers.has(name) ? name : undefined, undefined, code);
+/** A refused operation is counted for its provider and its kind only where those are known: labels must stay bounded. */
+function countRefused(deps: IngestDeps, input: unknown, { code }: Pick<Problem, 'code'>): void {
+  const { provider: name, operation } = isObject(input) ? input : {};
+  deps.count(typeof name === 'string' && deps.providers.has(name) ? name : undefined, kindOf(operation), code);
 }

@@ -116,12 +116,14 @@ export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+export function kindOf(word: unknown): OperationKind | undefined {
+  return typeof word === 'string' ? (kindByWord.get(word) ?? kindByWord.get(word.slice(0, 16).toLowerCase())) : undefined;
+}
+
 function readKind(input: Fields, errors: FieldError[]): OperationKind | undefined {
   const word = input['operation'];
-  if (typeof word === 'string') {
-    const kind = kindByWord.get(word) ?? kindByWord.get(word.slice(0, 16).toLowerCase());
-    if (kind !== undefined) return kind;
-  }
+  const kind = kindOf(word);
+  if (kind !== undefined) return kind;
   errors.push({ path: 'operation', message: word === undefined ? 'required' : `expected one of ${operationKinds.join(', ')}` });
   return undefined;
 }

@@ -7,6 +7,7 @@ import { type RedisServer, startRedis } from '../../test/support/redis.ts';
 const asks = [
   ['POST', '/sync', good],
   ['POST', '/sync', [good, good]],
+  ['POST', '/sync', [good, { ...good, data: 5 }]],
   ['POST', '/sync?by=hono', good],
   ['POST', '/sync', { ...good, idempotency_key: 'k' }],
   ['POST', '/sync', { ...good, provider: 'unknown' }],
@@ -40,7 +41,10 @@ describe('while Redis cannot be reached', () => {
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     }
     expect((await api.ask('GET', '/healthz')).status).toBe(200);
-    expect((await api.ask('GET', '/metrics')).text).toContain('sluice_faults_total{kind="redis"}');
+    const { text: metrics } = await api.ask('GET', '/metrics');
+    expect(metrics).toContain('sluice_faults_total{kind="redis"}');
+    expect(metrics).toContain('sluice_submissions_total{provider="crm",operation="update",result="unavailable"} 7');
+    expect(metrics).toContain('sluice_submissions_total{provider="unknown",operation="update",result="unavailable"} 21');
     await redis.restart();
     await eventually(async () => (await api.ask('GET', '/readyz')).status === 200);
     expect((await api.ask('POST', '/sync', good)).status).toBe(202);

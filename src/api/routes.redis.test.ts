@@ -56,7 +56,11 @@ describe('operating', () => {
     expect(body).toMatchObject({ workers: [], shards: [{ shard: 0, owner: null }, {}, {}, {}] });
     await register(api, 'seen');
     expect((await api.ask('POST', '/sync', { ...good, provider: 'seen' })).status).toBe(202);
+    await api.ask('POST', '/sync', { ...good, operation: 'UPSERT', provider: 'nobody' });
+    await api.ask('POST', '/sync', [{ ...good, operation: 'erase', provider: 'seen' }]);
     const { text, headers } = await api.ask('GET', '/metrics');
+    expect(text).toContain('sluice_submissions_total{provider="unknown",operation="upsert",result="unknown_provider"} 1\n');
+    expect(text).toContain('sluice_submissions_total{provider="seen",operation="unknown",result="invalid"} 1\n');
     expect(headers.get('content-type')).toContain('text/plain');
     for (const name of [
       'submissions_total',
