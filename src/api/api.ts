@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { uuidv7 } from 'uuidv7';
 import type { Settings } from '../shared/config/settings.ts';
+import type { CountFinal } from '../shared/domain/operation.ts';
 import { createGate, type Gate } from '../shared/gate/gate.ts';
 import { createProviderDirectory, type ProviderDirectory } from '../shared/providers/follow.ts';
 import { createProviderKinds } from '../shared/providers/kinds.ts';
@@ -175,10 +176,12 @@ function createProviders({ settings, keys, redis, subscriber, logger }: Base) {
   return { kinds, store, directory: createProviderDirectory({ store, subscriber, keys, log: logger }) };
 }
 
-async function createQueue({ settings, keys, redis, subscriber, clock, processId, judgeFault }: Base) {
+async function createQueue({ settings, keys, redis, subscriber, clock, processId, metrics, judgeFault }: Base) {
   const { shards, maxBacklog, maxDeadLetters, idempotencyTtlMs, statusTtlMs } = settings;
   const place = { redis, keys, shards };
   const backlog = createBacklogReader(place);
+  const countFinal: CountFinal = (provider, operation, outcome) =>
+    metrics.operations.inc({ provider: metrics.providerLabel(provider), operation, outcome });
   const hasher = await createRecordHasher();
   const guard = createBacklogGuard({ maxBacklog, maxDeadLetters, readCounts: backlog.readCounts, now: () => performance.now() });
   const onPartFailed = (error: unknown) => void judgeFault(error, { route: '/sync' });
@@ -189,9 +192,9 @@ async function createQueue({ settings, keys, redis, subscriber, clock, processId
     submit: createSubmit({ ...place, hasher, guard, idempotencyTtlMs, redisNow: clock.nowMs, acceptWithinMs, onPartFailed }),
     statusReader: createStatusReader(place),
     waiter: createFinalWaiter({ redis, subscriber, keys }),
-    deadLetters: createDeadLetters(place),
+    deadLetters: createDeadLetters({ ...place, countFinal }),
     leases: createLeases(place),
-    purge: createPurge({ ...place, statusTtlMs, processId: `api-${processId}`, now: clock.nowMs }),
+    purge: createPurge({ ...place, statusTtlMs, processId: `api-${processId}`, now: clock.nowMs, countFinal }),
   };
 }
 

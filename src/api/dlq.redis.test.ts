@@ -124,6 +124,9 @@ describe('dead letters', () => {
     await api.ask('DELETE', '/dlq', { provider: 'dead-g', record_id: 'r2' });
     for (const id of [one, two]) expect(await statusOf(id)).toMatchObject({ status: 'cancelled', error: { code: 'provider_removed' } });
     expect(await statusOf(three)).toMatchObject({ status: 'dead_lettered' });
+    const { text: metrics } = await api.ask('GET', '/metrics');
+    for (const [outcome, count] of Object.entries({ dead_lettered: 3, cancelled: 2 }))
+      expect(metrics).toContain(`sluice_operations_total{provider="dead-g",operation="update",outcome="${outcome}"} ${count}\n`);
   });
 
   it('are not touched by a filter that is not one', async () => {

@@ -139,7 +139,7 @@ export async function startBench(url: string, prefix: string, options: BenchOpti
     status,
     hasher,
     backlog,
-    deadLetters: createDeadLetters({ redis, keys, shards }),
+    deadLetters: createDeadLetters({ redis, keys, shards, countFinal: () => {} }),
     async send(change) {
       const whole: Change = {
         provider: 'crm',

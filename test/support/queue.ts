@@ -1,5 +1,5 @@
 /** The queue's parts on a real Redis, without engine or providers: a test plays the worker itself. */
-import type { Change, Place } from '../../src/shared/domain/operation.ts';
+import type { Change, CountFinal, Place } from '../../src/shared/domain/operation.ts';
 import { formatEntryId, parseOperationId } from '../../src/shared/domain/operation.ts';
 import { createBacklogReader } from '../../src/shared/queue/backlog.ts';
 import { createBacklogGuard } from '../../src/shared/queue/backlog-guard.ts';
@@ -39,6 +39,10 @@ export async function createQueueBench(redis: RedisClient, prefix: string, optio
   const door = { redisNow: Date.now, acceptWithinMs: 5_000, onPartFailed: () => {} };
   const submit = createSubmit({ ...deps, hasher, guard, idempotencyTtlMs, ...door, ...options.submit });
   const leases = createLeases(deps);
+  const finals: Record<string, number> = {};
+  const countFinal: CountFinal = (...labels) => {
+    finals[labels.join(' ')] = (finals[labels.join(' ')] ?? 0) + 1;
+  };
 
   const place = async (change: Partial<Change> = {}, idempotency?: Submission['idempotency']): Promise<Place> => {
     const [submitted] = await submit([{ change: changeOf(change), ...(idempotency ? { idempotency } : {}) }]);
@@ -56,8 +60,10 @@ export async function createQueueBench(redis: RedisClient, prefix: string, optio
     submit,
     leases,
     status: createStatusReader(deps),
-    deadLetters: createDeadLetters(deps),
-    purge: createPurge({ ...deps, statusTtlMs, processId: 'purger', now: Date.now }),
+    deadLetters: createDeadLetters({ ...deps, countFinal }),
+    purge: createPurge({ ...deps, statusTtlMs, processId: 'purger', now: Date.now, countFinal }),
+    /** How many ends were counted, by provider, kind and status. */
+    finals,
     reader: (workerId: string) => createQueueReader({ redis, keys, workerId }),
     settler: (workerId: string) => createSettle({ redis, keys, workerId, statusTtlMs }),
     /** Counts are read anew only after so long. */

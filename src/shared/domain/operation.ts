@@ -43,6 +43,8 @@ export interface Place {
 
 export const finalStatuses = ['succeeded', 'coalesced', 'stale', 'dead_lettered', 'cancelled'] as const;
 export type FinalStatus = (typeof finalStatuses)[number];
+/** Told of an operation that became final. */
+export type CountFinal = (provider: string, kind: OperationKind, status: FinalStatus) => void;
 export type OperationStatus = 'queued' | 'processing' | 'retrying' | FinalStatus;
 
 /** A queue holds one tenant's operations for one provider in one shard. */

@@ -242,6 +242,18 @@ test('so many are put back or dropped as are asked for, from where a page of the
   expect(await pageThrough(q, 500)).toEqual(order.slice(2, 10));
 });
 
+test('each that is dropped is counted as cancelled, once, and none that is put back', async () => {
+  const q = await bench(2);
+  const [one, two, ...others] = (await giveUp(q, [
+    ...named(2),
+    ...named(3, 'd').map((each) => ({ ...each, kind: 'delete' as const })),
+  ])) as [Place, Place, ...Place[]];
+  expect(await Promise.all([q.deadLetters.remove(one), q.deadLetters.remove(one)])).toContain(false);
+  await q.deadLetters.retry(two);
+  expect(await q.deadLetters.removeAll({})).toBe(others.length);
+  expect(q.finals).toEqual({ 'crm upsert cancelled': 1, 'crm delete cancelled': 3 });
+});
+
 test('those that stay because their provider is gone do not use up how many are to be put back', async () => {
   const q = await bench();
   await giveUp(q, named(5));

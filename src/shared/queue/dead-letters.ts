@@ -2,7 +2,15 @@
  * Dead letters: read, put back, dropped. They lie in one stream for each shard and provider; a list merges the streams, newest
  * first, and its cursor names the last letter shown, so that paging is steady while letters come and go.
  */
-import { formatEntryId, formatOperationId, type Operation, type Place, parseEntryId, parseQueueName } from '../domain/operation.ts';
+import {
+  type CountFinal,
+  formatEntryId,
+  formatOperationId,
+  type Operation,
+  type Place,
+  parseEntryId,
+  parseQueueName,
+} from '../domain/operation.ts';
 import type { ProviderError } from '../domain/provider-error.ts';
 import type { RedisClient } from '../redis/connection.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -72,7 +80,15 @@ interface Found {
 
 const scanPage = 200;
 
-export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient; keys: Keys; shards: number }): DeadLetters {
+export interface DeadLettersDeps {
+  readonly redis: RedisClient;
+  readonly keys: Keys;
+  readonly shards: number;
+  /** Of those that are dropped. */
+  readonly countFinal: CountFinal;
+}
+
+export function createDeadLetters({ redis, keys, shards, countFinal }: DeadLettersDeps): DeadLetters {
   const streams = async (provider?: string) => {
     const perShard = await Promise.all(
       Array.from({ length: shards }, async (_, shard) =>
@@ -150,9 +166,29 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
   };
 
   /** How many were still there. */
-  const requeueMany = async (letters: readonly DeadLetter[], what: 'retry' | 'drop') => {
-    const results = await Promise.all(letters.map(({ operation }) => requeue(operation.place, what)));
-    return results.filter((result) => result !== undefined && (what === 'drop' || result !== 'dropped')).length;
+  const retryMany = async (letters: readonly DeadLetter[]) => {
+    const results = await Promise.all(letters.map(({ operation }) => requeue(operation.place, 'retry')));
+    return results.filter((result) => result !== undefined && result !== 'dropped').length;
+  };
+
+  /** Whether it was still there. What kind of operation it was only the letter tells. */
+  const drop = async (place: Place, letter: DeadLetter | undefined): Promise<boolean> => {
+    const isDropped = (await requeue(place, 'drop')) !== undefined;
+    if (isDropped && letter) countFinal(letter.operation.provider, letter.operation.kind, 'cancelled');
+    return isDropped;
+  };
+
+  const dropMany = async (letters: readonly DeadLetter[]) => {
+    const results = await Promise.all(letters.map((letter) => drop(letter.operation.place, letter)));
+    return results.filter(Boolean).length;
+  };
+
+  const get = async (place: Place): Promise<DeadLetter | undefined> => {
+    if (place.shard >= shards) return undefined;
+    const { provider } = parseQueueName(place.queue);
+    const id = await redis.hget(keys.deadLetterIndex(place.shard, provider), `${place.queue} ${formatEntryId(place)}`);
+    const entry = id && (await redis.xrange(keys.deadLetters(place.shard, provider), id, id))[0];
+    return entry ? parseLetter(place.shard, entry[1]) : undefined;
   };
 
   return {
@@ -167,13 +203,7 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
         nextCursor: last && formatCursor(last.position),
       };
     },
-    async get(place) {
-      if (place.shard >= shards) return undefined;
-      const { provider } = parseQueueName(place.queue);
-      const id = await redis.hget(keys.deadLetterIndex(place.shard, provider), `${place.queue} ${formatEntryId(place)}`);
-      const entry = id && (await redis.xrange(keys.deadLetters(place.shard, provider), id, id))[0];
-      return entry ? parseLetter(place.shard, entry[1]) : undefined;
-    },
+    get,
     async retry(place) {
       const operationId = place.shard < shards ? await requeue(place, 'retry') : undefined;
       return operationId === undefined || operationId === 'dropped' ? { status: 'not_found' } : { status: 'retried', operationId };
@@ -186,12 +216,12 @@ export function createDeadLetters({ redis, keys, shards }: { redis: RedisClient;
           if (!registered.has(name)) registered.set(name, await isRegistered(name));
         const ready = letters.filter(({ operation }) => registered.get(operation.provider));
         skipped += letters.length - ready.length;
-        return requeueMany(ready, 'retry');
+        return retryMany(ready);
       });
       return requeued === 'bad_cursor' ? requeued : { requeued, skipped };
     },
-    remove: async (place) => place.shard < shards && (await requeue(place, 'drop')) !== undefined,
-    removeAll: (filter, part = {}) => forEachPage(filter, part, (letters) => requeueMany(letters, 'drop')),
+    remove: async (place) => place.shard < shards && (await drop(place, await get(place))),
+    removeAll: (filter, part = {}) => forEachPage(filter, part, dropMany),
   };
 }
 

@@ -24,6 +24,7 @@ test('without workers every operation of every tenant becomes a dead letter, and
   await q.placeMany(5, { provider: 'other' });
   expect(await q.purge.deadLetterAll('crm', removed)).toBe(460);
   expect(await q.purge.deadLetterAll('crm', removed)).toBe(0);
+  expect(q.finals).toEqual({ 'crm upsert dead_lettered': 460 });
   expect(place && (await q.status.read(place))).toMatchObject({
     status: 'dead_lettered',
     error: { code: 'provider_removed', retryable: false },

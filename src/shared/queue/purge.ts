@@ -3,7 +3,7 @@
  * workers. This acts in the name and epoch of a shard's last owner, alive or dead, so that order is kept with the owner's own settling, and what
  * the next owner is told of the last one stays true; what the owner has in flight at that moment may still end after it.
  */
-import { parseEntryId } from '../domain/operation.ts';
+import { type CountFinal, parseEntryId, parseQueueName } from '../domain/operation.ts';
 import type { ProviderError } from '../domain/provider-error.ts';
 import { isRetryable } from '../domain/settlement.ts';
 import type { RedisClient } from '../redis/connection.ts';
@@ -31,6 +31,7 @@ export interface PurgeDeps {
   /** Names this process where a shard never had an owner. */
   readonly processId: string;
   now(): number;
+  readonly countFinal: CountFinal;
 }
 
 export interface Purge {
@@ -61,8 +62,11 @@ export function createPurge(deps: PurgeDeps): Purge {
     const trials = await readTrials(shard, queue, open);
     const finals = open.map((row, i) => giveUp({ shard, queue, row, trial: trials[i] }, error, Math.round(deps.now())));
     const settle = createSettle({ redis, keys, workerId: as.owner, statusTtlMs });
+    const { provider } = parseQueueName(queue);
     const [answer] = await settle([{ shard, queue, epoch: as.epoch, keep: 0, finals, retries: [], settledBefore }]);
-    return answer === 'ok' ? finals.length : 'again';
+    if (answer !== 'ok') return 'again';
+    for (const { outcome } of finals) deps.countFinal(provider, outcome.kind, outcome.status);
+    return finals.length;
   };
 
   /** After a lost group, entries come again that were final. */

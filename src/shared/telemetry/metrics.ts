@@ -67,11 +67,6 @@ function createCatalogue(registry: Registry) {
     httpSeconds: histogram('sluice_http_request_seconds', 'From a request’s headers to its answer, by route. Seconds.', ['route']),
 
     // The worker's
-    operations: counter(
-      'sluice_operations_total',
-      'Operations that became final, by provider, operation and outcome: succeeded, coalesced, stale, dead_lettered, cancelled.',
-      ['provider', 'operation', 'outcome'],
-    ),
     operationSeconds: histogram('sluice_operation_seconds', 'From acceptance to the final outcome, by provider. Seconds.', ['provider']),
     providerSeconds: histogram(
       'sluice_provider_request_seconds',
@@ -108,7 +103,12 @@ function createCatalogue(registry: Registry) {
     breakerState: gauge('sluice_breaker_state', 'A provider’s circuit breaker: 0 closed, 1 half-open, 2 open.', ['provider']),
     paused: gauge('sluice_paused', '1 while a provider is paused, by an operator or by its own request.', ['provider']),
 
-    // Both
+    // Both's: the API ends operations when it drops dead letters and when it removes a provider
+    operations: counter(
+      'sluice_operations_total',
+      'Operations that became final, by provider, operation and outcome: succeeded, coalesced, stale, dead_lettered, cancelled. A dead letter that is dropped counts again, as cancelled.',
+      ['provider', 'operation', 'outcome'],
+    ),
     unreadableProviders: gauge(
       'sluice_unreadable_providers',
       'Configurations, of providers and of tenants this process had to do with, that it cannot read: their operations wait.',
