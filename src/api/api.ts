@@ -7,6 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { uuidv7 } from 'uuidv7';
 import type { Settings } from '../shared/config/settings.ts';
 import type { CountFinal } from '../shared/domain/operation.ts';
+import { ProblemError } from '../shared/domain/problem.ts';
 import { createGate, type Gate } from '../shared/gate/gate.ts';
 import { createProviderDirectory, type ProviderDirectory } from '../shared/providers/follow.ts';
 import { createProviderKinds } from '../shared/providers/kinds.ts';
@@ -41,7 +42,6 @@ import { createIngest, type Ingest, type IngestDeps, type KnownProviders } from 
 import { createListener } from './listener.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { createTellNextAttempt } from './next-attempt.ts';
-import { ProblemError } from './problem.ts';
 import { createStartBody, maxArrayBodyBytes } from './read-json.ts';
 import { createRedisClock, type RedisClock } from './redis-clock.ts';
 import { sayOutage } from './redis-outage.ts';

@@ -3,10 +3,10 @@
  */
 import { Hono } from 'hono';
 import { routePath } from 'hono/route';
+import { problem, problemResponse } from '../shared/domain/problem.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
 import type { Admit } from './door.ts';
 import type { JudgeFault } from './fault.ts';
-import { problem, problemResponse } from './problem.ts';
 import { type ApiApp, createAddRoute, createRouter, type Env } from './route.ts';
 import { addDlqRoutes, type DlqDeps } from './routes/dlq.ts';
 import { addDocsRedirects, addDocsRoutes, describeApi } from './routes/docs.ts';

@@ -11,6 +11,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { autoProvider, maxChildren } from '../shared/domain/parent-id.ts';
+import { type Problem, problem } from '../shared/domain/problem.ts';
 import type { BacklogGuard } from '../shared/queue/backlog-guard.ts';
 import type { Submission } from '../shared/queue/submit.ts';
 import { addRemembered, asksFilters, type JsonObject, joinProviders, matchProviders } from '../shared/routes/choose.ts';
@@ -19,7 +20,6 @@ import type { RouteDirectory } from '../shared/routes/follow.ts';
 import type { RecordKey, Remembered } from '../shared/routes/remembered.ts';
 import { fingerprintOperation } from './idempotency.ts';
 import type { OperationInput } from './operation-input.ts';
-import { type Problem, problem } from './problem.ts';
 
 export interface AutoOperation {
   readonly operation: OperationInput;

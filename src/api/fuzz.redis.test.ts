@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { crm, good } from '../../test/support/api-bodies.ts';
 import { type Answer, encryption } from '../../test/support/in-process-api.ts';
 import { useTestApi } from '../../test/support/use-test-api.ts';
-import { problemKinds } from './problem.ts';
+import { problemKinds } from '../shared/domain/problem.ts';
 
 const api = useTestApi(encryption, (started) => started.ask('POST', '/providers', crm));
 

@@ -2,7 +2,7 @@
  * Large bodies are worked on a few at a time, in the order of their coming. Parsed, operations take several times the memory of their text, and as
  * objects they would only wait side by side for the next call to Redis, through one garbage collection after the other.
  */
-import { ProblemError } from './problem.ts';
+import { ProblemError } from '../shared/domain/problem.ts';
 
 export type InTurn = <T>(bytes: number, work: () => Promise<T>) => Promise<T>;
 

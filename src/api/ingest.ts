@@ -7,6 +7,7 @@
  */
 import { type Place, parseOperationId } from '../shared/domain/operation.ts';
 import { autoProvider, formatParentId } from '../shared/domain/parent-id.ts';
+import { describeProblem, type Problem, type ProblemCode, problem, problemHeaders } from '../shared/domain/problem.ts';
 import type { Submission, Submit, Submitted } from '../shared/queue/submit.ts';
 import type { Caller } from './api-keys.ts';
 import type { AutoOperation, Routed, RouteOperations } from './auto-routing.ts';
@@ -15,7 +16,6 @@ import { faultCode } from './fault.ts';
 import { fingerprintOperation, scopeIdempotencyKey } from './idempotency.ts';
 import { createInTurn } from './in-turn.ts';
 import { type InputRules, isObject, kindOf, type OperationInput, readOperation, textProblem, textRules } from './operation-input.ts';
-import { describeProblem, type Problem, type ProblemCode, problem, problemHeaders } from './problem.ts';
 import { parseBody } from './read-json.ts';
 
 export const maxOperations = 1_000;

@@ -7,11 +7,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
+import { type Problem, problem, problemResponse } from '../shared/domain/problem.ts';
 import type { CountRequest } from './app.ts';
 import type { Admission, Admit } from './door.ts';
 import type { JudgeFault } from './fault.ts';
 import { type Ingest, problemReply, type Reply } from './ingest.ts';
-import { type Problem, problem, problemResponse } from './problem.ts';
 import { type BodyCollector, mediaTypeProblem, type StartBody } from './read-json.ts';
 
 export interface ListenerDeps {

@@ -15,8 +15,8 @@ import {
   operationKinds,
   providerNameShape,
 } from '../shared/domain/operation.ts';
+import { type Problem, problem } from '../shared/domain/problem.ts';
 import type { IsExact } from './exact-numbers.ts';
-import { type Problem, problem } from './problem.ts';
 import { parseTimestamp } from './timestamp.ts';
 
 export const maxDataBytes = 65_536;

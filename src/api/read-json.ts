@@ -4,8 +4,8 @@
  * What is over the bound is not kept, and the caller hears of it before it has sent the rest.
  */
 import { isUtf8 } from 'node:buffer';
+import { type Problem, problem } from '../shared/domain/problem.ts';
 import { findJsonFault, type JsonFault } from './json-fault.ts';
-import { type Problem, problem } from './problem.ts';
 
 export const maxBodyBytes = 1_048_576;
 /** Of an array of operations. */

@@ -3,8 +3,8 @@
  * reached each process counts for itself. A key that is over its limit is known here until the window ends, and costs Redis nothing.
  */
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import { type Problem, problem } from '../shared/domain/problem.ts';
 import type { RedisClient } from '../shared/redis/connection.ts';
-import { type Problem, problem } from './problem.ts';
 
 /** Undefined: go on. */
 export type TakeRequest = (callerId: string) => Promise<Problem | undefined>;

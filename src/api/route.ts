@@ -5,10 +5,18 @@
 import { createRoute, OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { FieldError } from '../shared/domain/field-error.ts';
+import {
+  describeProblem,
+  type ProblemCode,
+  ProblemError,
+  problem,
+  problemKinds,
+  problemResponse,
+  problemType,
+} from '../shared/domain/problem.ts';
 import type { Caller, Scope } from './api-keys.ts';
 import type { Admit } from './door.ts';
 import { isObject } from './operation-input.ts';
-import { describeProblem, type ProblemCode, ProblemError, problem, problemKinds, problemResponse, problemType } from './problem.ts';
 import { toQueryErrors } from './query-errors.ts';
 import { type BodyCollector, createStartBody, maxBodyBytes, parseBody, readBytes } from './read-json.ts';
 

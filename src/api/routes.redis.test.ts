@@ -3,7 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { good, register } from '../../test/support/api-bodies.ts';
 import { useTestApi } from '../../test/support/use-test-api.ts';
-import { problemKinds } from './problem.ts';
+import { problemKinds } from '../shared/domain/problem.ts';
 
 const api = useTestApi();
 

@@ -2,9 +2,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { describeProblem, type Problem, type ProblemCode, problem, problemHeaders } from '../shared/domain/problem.ts';
 import { CannotListen } from '../shared/domain/start-problem.ts';
 import type { Listener } from './listener.ts';
-import { describeProblem, type Problem, type ProblemCode, problem, problemHeaders } from './problem.ts';
 
 export interface HttpServer {
   readonly port: number;

@@ -225,7 +225,7 @@ async function sweep(
   }
 }
 
-function healthOf({ metrics, engine, directory, redis }: Parts, fleet: Fleet): HealthDeps {
+function healthOf({ metrics, telemetry, engine, directory, redis }: Parts, fleet: Fleet): HealthDeps {
   return {
     metrics,
     collect() {
@@ -236,6 +236,7 @@ function healthOf({ metrics, engine, directory, redis }: Parts, fleet: Fleet): H
       for (const [provider, calls] of engine.callsInFlight) metrics.callsInFlight.set({ provider: metrics.providerLabel(provider) }, calls);
     },
     whyNotReady: () => (redis.status === 'ready' ? fleet.whyNoMember : 'Redis cannot be reached'),
+    fault: (error) => telemetry.fault('bug', error, {}),
   };
 }
 

@@ -2,12 +2,12 @@
 import { z } from '@hono/zod-openapi';
 import type { FieldError } from '../../shared/domain/field-error.ts';
 import { formatOperationId, parseQueueName } from '../../shared/domain/operation.ts';
+import { ProblemError } from '../../shared/domain/problem.ts';
 import { isRetryable } from '../../shared/domain/settlement.ts';
 import type { DeadLetter, DeadLetterFilter, DeadLetterPart, DeadLetters } from '../../shared/queue/dead-letters.ts';
 import type { Caller } from '../api-keys.ts';
 import type { KnownProviders } from '../ingest.ts';
 import { listAnswer, listSchema, maxCursorLength, maxPage, pageLimit, pageQuery, queryText } from '../pages.ts';
-import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { idParams, placeFor } from './sync.ts';
 

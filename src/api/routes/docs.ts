@@ -4,10 +4,10 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Hono } from 'hono';
 import { z } from 'zod';
+import { ProblemError, problemKinds } from '../../shared/domain/problem.ts';
 import { providerWire } from '../../shared/providers/wire.ts';
 import { routeWire } from '../../shared/routes/route.ts';
 import { scopes } from '../api-keys.ts';
-import { ProblemError, problemKinds } from '../problem.ts';
 import type { AddRoute, ApiApp, Env } from '../route.ts';
 import { pausedSchema, shownSchemas, withShown } from '../shown-members.ts';
 

@@ -1,7 +1,8 @@
 /** Health, readiness, metrics and the fleet. */
+
+import { ProblemError } from '../../shared/domain/problem.ts';
 import type { Leases } from '../../shared/queue/leases.ts';
 import type { Metrics } from '../../shared/telemetry/metrics.ts';
-import { ProblemError } from '../problem.ts';
 import type { AddRoute } from '../route.ts';
 
 export interface OperatingDeps {

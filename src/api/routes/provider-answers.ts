@@ -1,7 +1,8 @@
 /** What the routes of providers and of their tenants answer alike. */
+
+import { ProblemError } from '../../shared/domain/problem.ts';
 import type { StoredProvider, Written } from '../../shared/providers/store.ts';
 import type { Caller } from '../api-keys.ts';
-import { ProblemError } from '../problem.ts';
 import { invalid } from '../route.ts';
 import { etagOf } from '../versions.ts';
 

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { queueName } from '../../shared/domain/operation.ts';
 import { autoProvider } from '../../shared/domain/parent-id.ts';
+import { ProblemError } from '../../shared/domain/problem.ts';
 import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { ProviderDirectory } from '../../shared/providers/follow.ts';
 import type { ProviderKind, ProviderKinds } from '../../shared/providers/kinds.ts';
@@ -10,7 +11,6 @@ import { providerWire, readOnlyFields } from '../../shared/providers/wire.ts';
 import type { BacklogReader } from '../../shared/queue/backlog.ts';
 import type { Purge } from '../../shared/queue/purge.ts';
 import { listAnswer, listSchema, pageByName, pageQuery } from '../pages.ts';
-import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { checkShownMembers, refuseUnknown, toPatchProperties } from '../shown-members.ts';
 import { bindTo, ifMatchHeader, readIfMatch } from '../versions.ts';

@@ -1,6 +1,7 @@
 /** Routes as a resource, and what a sample operation would come to. What a route is belongs to shared/routes; this maps it to HTTP. */
 import { z } from '@hono/zod-openapi';
 import { autoProvider } from '../../shared/domain/parent-id.ts';
+import { ProblemError } from '../../shared/domain/problem.ts';
 import { addRemembered, asksFilters, createJudge, type JsonObject, joinProviders, type RouteVerdict } from '../../shared/routes/choose.ts';
 import type { RouteDirectory } from '../../shared/routes/follow.ts';
 import type { Remembered } from '../../shared/routes/remembered.ts';
@@ -10,7 +11,6 @@ import type { Caller } from '../api-keys.ts';
 import type { KnownProviders } from '../ingest.ts';
 import { type InputRules, type OperationInput, operationSchema, readOperation } from '../operation-input.ts';
 import { listAnswer, listSchema, pageLimit, pageQuery } from '../pages.ts';
-import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { etagOf, ifMatchHeader, readIfMatch } from '../versions.ts';
 

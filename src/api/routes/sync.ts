@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { formatOperationId, type Place, parseOperationId, parseQueueName } from '../../shared/domain/operation.ts';
 import { autoProvider, parseParentId } from '../../shared/domain/parent-id.ts';
+import { ProblemError } from '../../shared/domain/problem.ts';
 import type { OperationView, StatusReader } from '../../shared/queue/status.ts';
 import type { FinalWaiter } from '../../shared/queue/wait.ts';
 import type { Caller } from '../api-keys.ts';
@@ -9,7 +10,6 @@ import { type Ingest, maxOperations } from '../ingest.ts';
 import type { TellNextAttempt } from '../next-attempt.ts';
 import { operationSchema, textRules } from '../operation-input.ts';
 import { describeParent, isFinalStatus } from '../parent-status.ts';
-import { ProblemError } from '../problem.ts';
 import type { StartBody } from '../read-json.ts';
 import { type AddRoute, type HeaderDeclaration, readBodyBytes } from '../route.ts';
 import { createWaitSignals } from '../wait-signals.ts';

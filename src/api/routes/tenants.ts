@@ -2,12 +2,12 @@
 import { z } from '@hono/zod-openapi';
 import { toJSONSchema } from 'zod';
 import { queueName } from '../../shared/domain/operation.ts';
+import { ProblemError } from '../../shared/domain/problem.ts';
 import type { ProviderStore } from '../../shared/providers/store.ts';
 import type { StoredTenant, TenantWritten } from '../../shared/providers/tenant-store.ts';
 import { readOnlyFields, tenantWire } from '../../shared/providers/wire.ts';
 import type { Caller } from '../api-keys.ts';
 import { listAnswer, listSchema, pageByName, pageQuery } from '../pages.ts';
-import { ProblemError } from '../problem.ts';
 import { type AddRoute, invalid, readObjectBody } from '../route.ts';
 import { checkShownMembers, refuseUnknown, shownSchemas, tenantSchemas, toPatchProperties, withShown } from '../shown-members.ts';
 import { bindTo, etagOf, ifMatchHeader, readIfMatch } from '../versions.ts';

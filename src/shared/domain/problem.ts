@@ -2,7 +2,7 @@
  * Errors as callers see them: RFC 9457 problem details with a stable `code`. One table has every code with its status and title; the
  * documentation of the codes is compared with it by a test. A problem shows what the caller can act on, never a stack, a secret or a path.
  */
-import type { FieldError } from '../shared/domain/field-error.ts';
+import type { FieldError } from './field-error.ts';
 
 export interface ProblemKind {
   readonly status: number;
