@@ -71,6 +71,37 @@ test('an operation that was given up is in the log, with its id and its error', 
   });
 });
 
+test('a pause is in the log with whose it is, why and until when, and counted by its reason', async () => {
+  const { telemetry, lines, value } = open();
+  const pause = { reason: 'auth', cause: 'invalid_client', untilMs: Date.parse('2026-05-01T12:00:00Z') } as const;
+  telemetry.paused('crm', pause);
+  telemetry.paused('crm:acme', { ...pause, reason: 'breaker' });
+  const told = { msg: 'provider pauses', provider: 'crm', cause: 'invalid_client', until: '2026-05-01T12:00:00.000Z' };
+  expect(lines).toEqual([
+    expect.objectContaining({ ...told, reason: 'auth' }),
+    expect.objectContaining({ ...told, reason: 'breaker', tenant: 'acme' }),
+  ]);
+  expect(lines[0]).not.toHaveProperty('tenant');
+  for (const reason of ['auth', 'breaker']) expect(await value(`sluice_pauses_total{provider="crm",reason="${reason}"}`)).toBe(1);
+});
+
+test('calls that fail and are repeated are in the log with their cause, and so is the end of it', () => {
+  const { telemetry, lines } = open();
+  telemetry.failing('crm:acme', { kind: 'transient', code: 'token_unavailable', message: 'nothing listens' }, 3);
+  telemetry.recovered('crm:acme');
+  expect(lines).toEqual([
+    expect.objectContaining({
+      level: 'warn',
+      provider: 'crm',
+      tenant: 'acme',
+      code: 'token_unavailable',
+      reason: 'nothing listens',
+      failures: 3,
+    }),
+    expect.objectContaining({ level: 'info', provider: 'crm', tenant: 'acme' }),
+  ]);
+});
+
 test('an outage is one line a second, not one a call; every fault counts', async () => {
   const { telemetry, lines, clock, value } = open();
   for (let i = 0; i < 50; i++) {

@@ -1,5 +1,6 @@
 /** The engine's events as metrics and log lines. Children are made once for each provider, not once for each event. */
 import type { Logger } from 'pino';
+import { parseQueueName } from '../shared/domain/operation.ts';
 import type { FinalSettlement } from '../shared/queue/settle.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
 import type { Telemetry } from './engine/engine-deps.ts';
@@ -45,10 +46,18 @@ export function createTelemetry({ metrics, log, now }: { metrics: Metrics; log: 
       permits('waited').add(waited);
       permits('refused').add(asked - grant.startsMs.length);
     },
-    paused(provider, reason) {
-      of(provider).pauses(reason).add();
-      log.warn({ provider, reason }, 'provider pauses');
+    paused(account, { reason, cause, untilMs }) {
+      const whose = describeAccount(account);
+      of(whose.provider).pauses(reason).add();
+      log.warn({ ...whose, reason, cause, until: new Date(untilMs).toISOString() }, 'provider pauses');
     },
+    failing(account, error, failures) {
+      log.warn(
+        { ...describeAccount(account), code: error.code, reason: error.message, provider_status: error.providerStatus, failures },
+        'calls to a provider fail, and are repeated',
+      );
+    },
+    recovered: (account) => log.info(describeAccount(account), 'calls to a provider are answered again'),
     claimed: (entries) => claimSize.observe(entries),
     settled: (operations) => settleSize.observe(operations),
     fault(kind, error, context) {
@@ -101,6 +110,12 @@ function describe(queue: QueueState, { entry, outcome }: FinalSettlement) {
     entity: outcome.entity,
     record_id: outcome.recordId,
   };
+}
+
+/** `tenant` where it is an account of a tenant's own. */
+function describeAccount(account: string): { provider: string; tenant: string | undefined } {
+  const { provider, tenant } = parseQueueName(account);
+  return { provider, tenant: account === provider ? undefined : tenant };
 }
 
 /** Under names of its own: the logger takes what is called an error for a JavaScript error. */

@@ -95,6 +95,7 @@ export interface WorkerOptions {
     readonly gate?: (gate: Gate) => Gate;
   };
   readonly onFinal?: Telemetry['final'];
+  readonly onPaused?: Telemetry['paused'];
 }
 
 export interface PlayedWorker {
@@ -202,7 +203,7 @@ function startWorker({ url, redis, keys, shards, hasher, statusTtlMs }: WorkerDe
       leave: async (account) => (hasCrashed ? undefined : gate.leave(account)),
       lift: gate.lift,
     },
-    telemetry: { ...silentTelemetry(faults), final: options.onFinal ?? (() => {}) },
+    telemetry: { ...silentTelemetry(faults), final: options.onFinal ?? (() => {}), paused: options.onPaused ?? (() => {}) },
     findProvider: (name, tenant = 'default') => configs.get(`${name}:${tenant}`) ?? configs.get(name),
     accountOf: (name, tenant) => (configs.has(`${name}:${tenant}`) ? `${name}:${tenant}` : name),
     createAdapter: options.createAdapter ?? (() => playedAdapter(play, maxBatch)),
@@ -295,6 +296,8 @@ export function silentTelemetry(faults: unknown[]): Telemetry {
     retried: () => {},
     granted: () => {},
     paused: () => {},
+    failing: () => {},
+    recovered: () => {},
     claimed: () => {},
     settled: () => {},
     fault: (_kind, error) => void faults.push(error),

@@ -30,6 +30,7 @@ export function playRunner(part: { config?: ProviderConfig | undefined; mark?: Q
     report: (_permit: unknown, hasFailed: boolean) => void reports.push(hasFailed),
     pause: (ms: number, reason: string) => void pauses.push([ms, reason]),
   };
+  const trouble = { failed: vi.fn(), answered: vi.fn() };
   const dispatcher = {
     config: 'config' in part ? part.config : providerConfig(),
     pump: vi.fn(),
@@ -42,7 +43,7 @@ export function playRunner(part: { config?: ProviderConfig | undefined; mark?: Q
   const telemetry = { called: vi.fn(), retried: vi.fn(), paused: vi.fn(), fault: vi.fn() };
   const deps = {
     accounts: {
-      of: () => ({ stock, dispatcher }),
+      of: () => ({ stock, dispatcher, trouble }),
       dispatcherOf: (account: string) => ({ ...dispatcher, enterHalves: (lanes: readonly Lane[]) => void halves.push([account, lanes]) }),
     },
     claimer: { ask: vi.fn() },
@@ -67,7 +68,7 @@ export function playRunner(part: { config?: ProviderConfig | undefined; mark?: Q
     runner.end(Object.assign(new CallUnderWay(parts, { from: 0, until: 0 }, callOptions), call), outcomes);
   };
   const end = (lane: Lane, outcome: CallOutcome, call: Partial<EndedCall> = {}) => endAll([lane], [outcome], call);
-  return { runner, dispatcher, deps, entered, halves, written, pauses, reports, stock, lost, waits, telemetry, end, endAll };
+  return { runner, dispatcher, deps, entered, halves, written, pauses, reports, stock, lost, waits, telemetry, trouble, end, endAll };
 }
 
 /** Rank, status and error code of each end. */

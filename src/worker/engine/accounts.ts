@@ -7,6 +7,7 @@ import type { EngineDeps } from './engine-deps.ts';
 import { PermitStock } from './permit-stock.ts';
 import type { ShardState } from './shard-state.ts';
 import type { StartPacer } from './start-pacer.ts';
+import { Trouble } from './trouble.ts';
 
 /** Until the provider's configuration is here, nothing is called. */
 const unconfigured = { limits: [], maxConcurrency: 1, breaker: { failureRate: 1, minCalls: 1_000, windowMs: 10_000, openMs: 10_000 } };
@@ -16,6 +17,7 @@ const startMargin = 0.2;
 interface Account {
   readonly stock: PermitStock;
   readonly dispatcher: Dispatcher;
+  readonly trouble: Trouble;
 }
 
 export interface AccountsDeps extends EngineDeps, Pick<DispatcherDeps, 'shareOfShards'> {
@@ -131,6 +133,8 @@ export class Accounts {
   #create(name: string): Account {
     const { provider } = parseQueueName(name);
     const { gate, limits, now, telemetry, learnRedisNow, createAdapter, canKeepAdapter, shareOfShards, isReading, pacer } = this.#deps;
+    /** The newest opening of its breaker that this worker knows of, microseconds by Redis's clock. */
+    let openedAt = 0;
     const stock = new PermitStock(unconfigured, {
       gate,
       account: name,
@@ -141,6 +145,9 @@ export class Accounts {
       onGrant: (grant, asked) => {
         learnRedisNow(grant.nowMs);
         telemetry.granted(provider, grant, asked);
+        if (grant.breaker !== 'open' || grant.epoch === openedAt) return;
+        openedAt = grant.epoch;
+        telemetry.paused(name, { reason: 'breaker', cause: 'too many calls failed', untilMs: openedAt / 1_000 + stock.breakerOpenMs });
       },
       onError: (error) => telemetry.fault('redis', error, { provider }),
     });
@@ -157,6 +164,11 @@ export class Accounts {
       // Last, here as in whatever lives as long as an account: decision 0019.
       ...this.#events,
     });
-    return { stock, dispatcher };
+    const trouble = new Trouble({
+      now,
+      onFailing: (error, failures) => telemetry.failing(name, error, failures),
+      onOver: () => telemetry.recovered(name),
+    });
+    return { stock, dispatcher, trouble };
   }
 }

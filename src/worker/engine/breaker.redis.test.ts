@@ -7,6 +7,7 @@ import { createPlayedProvider, startWith } from '../../../test/support/played-pr
 import { providerConfig, retrying } from '../../../test/support/provider-config.ts';
 import { useBenches } from '../../../test/support/use-benches.ts';
 import type { CallOutcome, ProviderAdapter } from '../providers/provider.ts';
+import type { Telemetry } from './engine-deps.ts';
 
 const startBench = useBenches();
 const config = providerConfig({
@@ -49,6 +50,22 @@ test('it closes again although the probes go to calls that wait for a further re
   answer = accepted;
   for (const resume of resumes) resume();
   await allAre(bench, 'succeeded', [...waiting, ...others]);
+});
+
+test('each opening is told once by a worker that sees it, with its end', async () => {
+  const bench = await startBench({ shards: 1 });
+  const pauses: Parameters<Telemetry['paused']>[] = [];
+  let answer = failed('transient');
+  const onPaused: Telemetry['paused'] = (...pause) => void pauses.push(pause);
+  startWith(bench, createPlayedProvider(), { leaseTtlMs: 60_000, config, createAdapter: () => twoRequestsFor(() => answer, []), onPaused });
+  const ids = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => update(bench, `one${n}`)));
+  await eventually(() => pauses.length === 2, { intervalMs: 5 });
+  answer = accepted;
+  await allAre(bench, 'succeeded', ids);
+  const epoch = Number(await bench.redis.hget(bench.keys.gate('crm'), 'epoch'));
+  const [account, last] = pauses.at(-1) as (typeof pauses)[number];
+  expect(new Set(pauses.map(([, { untilMs }]) => untilMs)).size).toBe(pauses.length);
+  expect([account, last]).toEqual(['crm', { reason: 'breaker', cause: expect.any(String), untilMs: epoch / 1_000 + 300 }]);
 });
 
 test('it closes again although the provider throttles the first probe', async () => {

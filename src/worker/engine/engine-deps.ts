@@ -1,4 +1,5 @@
 /** What the engine is given from outside. */
+import type { ProviderError } from '../../shared/domain/provider-error.ts';
 import type { Grant } from '../../shared/gate/acquire.ts';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
 import type { QueueReader } from '../../shared/queue/claim.ts';
@@ -7,12 +8,25 @@ import type { ProviderAdapter } from '../providers/provider.ts';
 import type { Gate } from './permit-stock.ts';
 import type { QueueState } from './shard-state.ts';
 
+/** Why, and until when, nothing of an account is called. */
+export interface Pause {
+  readonly reason: 'rate_limited' | 'auth' | 'breaker';
+  /** For people. */
+  readonly cause: string;
+  /** By Redis's clock, epoch milliseconds. */
+  readonly untilMs: number;
+}
+
 export interface Telemetry {
   final(queue: QueueState, settlement: FinalSettlement): void;
   called(provider: string, outcome: string, seconds: number): void;
   retried(provider: string, kind: string): void;
   granted(provider: string, grant: Grant, asked: number): void;
-  paused(provider: string, reason: string): void;
+  paused(account: string, pause: Pause): void;
+  /** The account's calls fail and are repeated; `failures`: since this was last told. */
+  failing(account: string, error: ProviderError, failures: number): void;
+  /** They fail no more. */
+  recovered(account: string): void;
   claimed(entries: number): void;
   settled(operations: number): void;
   fault(kind: 'redis' | 'bug', error: unknown, context: object): void;

@@ -71,6 +71,26 @@ test('the provider’s health is told of once a call; refusals of records are no
   expect(reports).toEqual([false, true, true, false]);
 });
 
+test('what is repeated is an account’s trouble until it answers; what throttles, refuses credentials or was cut by us is none', () => {
+  const { trouble, end } = playRunner();
+  const failures = [failed('transient', { code: 'token_unavailable' }), failed('ambiguous')];
+  for (const outcome of failures) end(aLane([anOperation(1)]), outcome);
+  end(aLane([anOperation(1)]), failed('ambiguous', { code: 'aborted' }));
+  end(aLane([anOperation(1)]), { status: 'unsent', reason: 'no' });
+  expect(trouble.failed.mock.calls).toEqual(failures.map((outcome) => [outcome.status === 'failed' && outcome.error]));
+  expect(trouble.answered).not.toHaveBeenCalled();
+  for (const outcome of [failed('invalid'), failed('rate_limited'), { status: 'accepted' } as const]) end(aLane([anOperation(1)]), outcome);
+  expect(trouble.answered).toHaveBeenCalledTimes(3);
+  expect(trouble.failed).toHaveBeenCalledTimes(2);
+});
+
+test('a pause is told with its cause and its end', () => {
+  const { telemetry, end } = playRunner();
+  end(aLane([anOperation(1)]), failed('rate_limited', { retryAfterMs: 7_000, message: 'slow down' }));
+  const told = { reason: 'rate_limited', cause: 'slow down', untilMs: Date.now() + 7_000 };
+  expect(telemetry.paused.mock.calls).toEqual([['crm', told]]);
+});
+
 test('refused credentials pause the provider, but not those that have been replaced since', () => {
   const { pauses, end } = playRunner();
   const refused = failed('auth', { code: 'credentials_refused', retryAfterMs: 60_000, message: 'no' });

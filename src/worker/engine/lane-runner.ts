@@ -159,7 +159,7 @@ export class LaneRunner {
   /** Tells the gate and the metrics; once a call, however many operations it carried. */
   #account(call: CallUnderWay, outcomes: readonly CallOutcome[]): void {
     const { telemetry, now } = this.#deps;
-    const { stock } = this.#deps.accounts.of(call.account);
+    const { stock, trouble } = this.#deps.accounts.of(call.account);
     const { provider } = (call.parts[0] as Part).lane.queue;
     const first = outcomes.find(isThrottled) ?? outcomes.find(wasAnswered) ?? (outcomes[0] as CallOutcome);
     const label = first.status === 'failed' ? first.error.kind : first.status;
@@ -171,12 +171,16 @@ export class LaneRunner {
     }
     telemetry.called(provider, label, call.startedAt === 0 ? 0 : (now() - call.startedAt) / 1_000);
     const error = first.status === 'failed' ? first.error : undefined;
+    const hasFailed = error?.kind === 'transient' || error?.kind === 'ambiguous';
     if (error && tellsNothing(error, call)) stock.passOver(call.permit);
-    else stock.report(call.permit, error?.kind === 'transient' || error?.kind === 'ambiguous');
+    else stock.report(call.permit, hasFailed);
+    if (!hasFailed) trouble.answered();
+    else if (error.code !== cutByUs) trouble.failed(error);
     if (error?.kind === 'rate_limited' || (error?.code === 'credentials_refused' && !call.isOutdated)) {
       const reason = error.kind === 'rate_limited' ? 'rate_limited' : 'auth';
-      stock.pause(error.retryAfterMs ?? defaultPauseMs, reason === 'auth' ? error.message : reason);
-      telemetry.paused(provider, reason);
+      const pauseMs = error.retryAfterMs ?? defaultPauseMs;
+      stock.pause(pauseMs, reason === 'auth' ? error.message : reason);
+      telemetry.paused(call.account, { reason, cause: error.message, untilMs: this.#deps.redisNow() + pauseMs });
     }
   }
 

@@ -109,6 +109,11 @@ export class PermitStock {
     this.revoke();
   }
 
+  /** How long the account's breaker stays open. */
+  get breakerOpenMs(): number {
+    return this.#policy.breaker.openMs;
+  }
+
   /** No permit is for a moment of its own. */
   get isUnlimited(): boolean {
     return this.#limits.length === 0;
