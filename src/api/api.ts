@@ -116,7 +116,7 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
   const app = createApp({
     ...shared,
     sync: { ...queue, ingest, tellNextAttempt, startBody: shared.startBody, stopping: stopping.signal, shards: settings.shards },
-    providers: { ...providers, ...queue, peekGate, clearGate, liftPause, closedUntil },
+    providers: { ...providers, ...queue, peekGate, clearGate, liftPause, closedUntil, countPause: createCountPause(metrics) },
     routes: { ...routes, ...ingestion },
     dlq: { ...queue, providers: known, shards: settings.shards },
     operating: {
@@ -262,6 +262,10 @@ function createCountSubmission({ submissions, boundCounter, providerLabel }: Met
     }
     counter.add();
   };
+}
+
+function createCountPause({ pauses, providerLabel }: Metrics) {
+  return (provider: string) => pauses.inc({ provider: providerLabel(provider), reason: 'operator' });
 }
 
 function refuseUnless(isStarted: () => boolean, ingest: Ingest): Ingest {

@@ -26,6 +26,8 @@ export interface ProviderDeps {
   /** Forgets what the gate knows of an account. */
   readonly clearGate: (account: string) => Promise<void>;
   readonly liftPause: (account: string) => Promise<void>;
+  /** An operator has paused the provider. */
+  readonly countPause: (provider: string) => void;
 }
 
 const tag = 'providers';
@@ -214,7 +216,7 @@ function addWrites(add: AddRoute, { store, directory }: ProviderDeps): void {
   );
 }
 
-function addPauses(add: AddRoute, { store, directory, liftPause }: ProviderDeps): void {
+function addPauses(add: AddRoute, { store, directory, liftPause, countPause }: ProviderDeps): void {
   for (const [word, isPaused] of [
     ['pause', true],
     ['resume', false],
@@ -236,7 +238,8 @@ function addPauses(add: AddRoute, { store, directory, liftPause }: ProviderDeps)
         mayChangeProviders(caller);
         const stored = written(await store.setPaused(params.name, isPaused), params.name);
         await directory.refresh(stored.name);
-        if (!isPaused) for (const account of await accountsOf(store, stored.name)) await liftPause(account);
+        if (isPaused) countPause(stored.name);
+        else for (const account of await accountsOf(store, stored.name)) await liftPause(account);
         return c.json(describeProvider(stored), 200, etagHeader(stored));
       },
     );
