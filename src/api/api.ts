@@ -128,13 +128,14 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
     },
   });
 
+  const tellReach = createTellReach(logger);
   const loops: Loop[] = [];
   const started = start(base, [directory, routes.directory]).then(() => {
     isStarted = true;
     if (!stopping.signal.aborted)
       loops.push(
         startLoop(() => clock.tick(), clockCheckMs),
-        startLoop(() => directory.tick(), changesCheckMs),
+        startLoop(async () => tellReach(await directory.tick()), changesCheckMs),
         startLoop(() => routes.directory.tick(), changesCheckMs),
       );
   });
@@ -289,6 +290,17 @@ async function start({ redis, keys, settings, clock, logger }: Base, followed: r
   // The first tick subscribes and reads everything.
   for (const each of followed) while ((await each.tick()) === 'unreachable') await patience(startPatienceMs / 4);
   if (isTold) logger.info('Redis answers: the start goes on');
+}
+
+/** Says that Redis is away, and that it is back, once each. */
+function createTellReach(logger: Logger): (found: Awaited<ReturnType<Followed['tick']>>) => void {
+  let isAway = false;
+  return (found) => {
+    if ((found === 'unreachable') === isAway) return;
+    isAway = !isAway;
+    if (isAway) logger.warn('Redis does not answer: requests get 503');
+    else logger.info('Redis answers again');
+  };
 }
 
 async function whyNoRedis(redis: RedisClient): Promise<string | undefined> {

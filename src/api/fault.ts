@@ -3,7 +3,7 @@
 import { type Problem, type ProblemCode, ProblemError, problem } from '../shared/domain/problem.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';
-import { isRedisOutage } from './redis-outage.ts';
+import { isRedisOutage, sayOutage } from './redis-outage.ts';
 
 /** Without a request's id where several requests share what failed. */
 export type JudgeFault = (error: unknown, context: { requestId?: string; route: string }) => Problem;
@@ -30,12 +30,13 @@ export function createJudgeFault(deps: { logger: Logger; metrics: Pick<Metrics, 
       logger.error({ err: error, request_id: requestId, route }, 'a request failed by a fault of ours');
       return problem(code);
     }
+    const what = sayOutage(error);
     unlogged += 1;
     if (now() - loggedAt >= outageLogIntervalMs) {
-      logger.warn({ err: error, request_id: requestId, route, failed_requests: unlogged }, 'Redis did not answer');
+      logger.warn({ err: error, request_id: requestId, route, failed_requests: unlogged }, what);
       loggedAt = now();
       unlogged = 0;
     }
-    return problem(code);
+    return problem(code, { detail: what });
   };
 }

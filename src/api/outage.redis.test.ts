@@ -51,6 +51,17 @@ describe('while Redis cannot be reached', () => {
     expect(api.log.filter((line) => line['level'] === 'error')).toEqual([]);
   });
 
+  it('the log says so once, and once that it is back', async () => {
+    redis = await startRedis({ appendonly: true });
+    api = await startTestApi(redis.url);
+    const told = () => api.log.flatMap(({ msg }) => (/^Redis (does not answer:|answers again)/.test(String(msg)) ? [msg] : []));
+    await redis.kill9();
+    await eventually(() => told().length === 1);
+    await redis.restart();
+    await eventually(() => told().length === 2);
+    expect(told()).toEqual(['Redis does not answer: requests get 503', 'Redis answers again']);
+  });
+
   it('a full backlog that cannot be counted anew is an outage, not a crash', async () => {
     redis = await startRedis();
     api = await startTestApi(redis.url, { SLUICE_MAX_BACKLOG: '1' });
@@ -59,6 +70,7 @@ describe('while Redis cannot be reached', () => {
     await redis.terminate();
     const answers = await Promise.all([api.ask('POST', '/sync', good), api.ask('POST', '/sync', [good, good])]);
     expect(answers.map(({ status }) => status)).toEqual([503, 503]);
+    expect(answers[0]?.body).toMatchObject({ detail: 'Redis does not answer' });
   });
 
   it('the start waits for it, answering 503', async () => {
@@ -92,8 +104,10 @@ describe('a full Redis', () => {
     await api.ask('POST', '/providers', crm);
     await redis.ask('CONFIG', 'SET', 'maxmemory', '1');
     for (const body of [good, [good], { ...good, idempotency_key: 'k' }]) {
-      expect(await api.ask('POST', '/sync', body)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+      const detail = 'Redis is full';
+      expect(await api.ask('POST', '/sync', body)).toMatchObject({ status: 503, body: { code: 'unavailable', detail } });
     }
+    expect(api.log).toContainEqual(expect.objectContaining({ msg: 'Redis is full', level: 'warn' }));
     await redis.ask('CONFIG', 'SET', 'maxmemory', '0');
     expect((await api.ask('POST', '/sync', good)).status).toBe(202);
   });

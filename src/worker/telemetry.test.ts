@@ -114,3 +114,26 @@ test('an outage is one line a second, not one a call; every fault counts', async
   expect(lines.at(-1)).toMatchObject({ msg: 'a fault of our own', queue: 'crm' });
   expect(await value('sluice_faults_total{kind="redis"}')).toBe(100);
 });
+
+test('after faults of Redis its first answer is a line, and no other', () => {
+  const { telemetry, lines } = open();
+  telemetry.redisAnswered();
+  telemetry.fault('bug', new Error('a bug'), {});
+  telemetry.redisAnswered();
+  telemetry.fault('redis', new Error('connection lost'), {});
+  telemetry.redisAnswered();
+  telemetry.redisAnswered();
+  expect(lines.map(({ level, msg }) => [level, msg]).slice(2)).toEqual([['info', 'Redis answers again']]);
+});
+
+test('leases that are lost together are one line', async () => {
+  const { telemetry, lines } = open();
+  for (const shard of [0, 3]) telemetry.lost(shard);
+  await new Promise((resolve) => setImmediate(resolve));
+  telemetry.lost(2);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(lines.map(({ level, shards }) => [level, shards])).toEqual([
+    ['warn', [0, 3]],
+    ['warn', [2]],
+  ]);
+});

@@ -9,7 +9,14 @@ import type { QueueState } from './engine/shard-state.ts';
 /** So often at most the same kind of fault is written to the log, milliseconds: an outage is one line a second, not one a call. */
 const faultLogMs = 1_000;
 
-export function createTelemetry({ metrics, log, now }: { metrics: Metrics; log: Logger; now: () => number }): Telemetry {
+export interface WorkerTelemetry extends Telemetry {
+  /** Leases ended before they were given up: others take the shards. */
+  lost(shard: number): void;
+  /** Asked regularly, Redis has answered. */
+  redisAnswered(): void;
+}
+
+export function createTelemetry({ metrics, log, now }: { metrics: Metrics; log: Logger; now: () => number }): WorkerTelemetry {
   const { providerLabel } = metrics;
   const children = new Map<string, ProviderChildren>();
   const of = (provider: string) => {
@@ -23,6 +30,8 @@ export function createTelemetry({ metrics, log, now }: { metrics: Metrics; log: 
   const claimSize = metrics.claimSize.child({});
   const settleSize = metrics.settleSize.child({});
   const faultsLogged = new Map<string, number>();
+  let hasRedisFailed = false;
+  const lostShards: number[] = [];
 
   return {
     final(queue, settlement) {
@@ -62,10 +71,22 @@ export function createTelemetry({ metrics, log, now }: { metrics: Metrics; log: 
     settled: (operations) => settleSize.observe(operations),
     fault(kind, error, context) {
       metrics.faults.inc({ kind });
+      hasRedisFailed ||= kind === 'redis';
       const last = faultsLogged.get(kind) ?? Number.NEGATIVE_INFINITY;
       if (now() - last < faultLogMs) return;
       faultsLogged.set(kind, now());
       log.error({ err: error, ...context }, kind === 'redis' ? 'Redis fails; nothing is charged to any operation' : 'a fault of our own');
+    },
+    lost(shard) {
+      lostShards.push(shard);
+      // Those that are lost together are one line.
+      if (lostShards.length === 1)
+        setImmediate(() => log.warn({ shards: lostShards.splice(0) }, 'leases are lost: calls of these shards end'));
+    },
+    redisAnswered() {
+      if (!hasRedisFailed) return;
+      hasRedisFailed = false;
+      log.info('Redis answers again');
     },
   };
 }

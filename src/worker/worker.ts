@@ -96,7 +96,7 @@ function assemble(settings: Settings, log: Logger) {
 type Parts = ReturnType<typeof assemble>;
 
 function createFleet(
-  { id, keys, subscriber, metrics, now, reader, engine, leases }: Parts,
+  { id, keys, subscriber, metrics, telemetry, now, reader, engine, leases }: Parts,
   settings: Settings,
   log: Logger,
   hasher: RecordHasher,
@@ -115,7 +115,8 @@ function createFleet(
     unlisten: async (shard) => void (await subscriber.unsubscribe(keys.bell(shard))),
     onChange: (change, shard) => {
       metrics.leaseChanges.inc({ change });
-      log.debug({ shard, change }, 'lease');
+      if (change === 'lost') telemetry.lost(shard);
+      else log.debug({ shard, change }, 'lease');
     },
   });
 }
@@ -172,7 +173,12 @@ function startLoops(
     return startLoop({ tick, onError, retryMs });
   };
   const onError = (error: unknown) => telemetry.fault('redis', error, {});
-  const fleetLoop = startLoop({ tick: () => fleet.tick(), onError, retryMs });
+  const round = async () => {
+    const waitMs = await fleet.tick();
+    telemetry.redisAnswered();
+    return waitMs;
+  };
+  const fleetLoop = startLoop({ tick: round, onError, retryMs });
 
   const bells = new Map(Array.from({ length: shards }, (_, shard) => [keys.bell(shard), shard]));
   subscriber.on('message', (channel: string, message: string) => {
