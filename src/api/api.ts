@@ -122,7 +122,7 @@ export async function startApi(settings: Settings, apiKeys: readonly ApiKey[], l
     operating: {
       leases,
       metrics,
-      refreshGauges: createRefreshGauges({ metrics, backlog, directory, peekGate, now, redisNowMs: clock.nowMs }),
+      refreshGauges: createRefreshGauges({ metrics, backlog, directory, closedUntil, now, redisNowMs: clock.nowMs }),
       whyNotReady,
       nowMs: clock.nowMs,
     },

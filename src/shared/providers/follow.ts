@@ -33,6 +33,8 @@ export interface ProviderDirectory extends Pick<ChangeWatch, 'start' | 'tick' | 
   forTenant(provider: string, tenant: string): ProviderConfig | undefined;
   /** Whose limits and credentials a tenant's calls use, whether or not they can be read: the provider's name, or the tenant's own account. */
   accountOf(provider: string, tenant: string): string;
+  /** The provider's own, and those of its tenants, whether or not they can be read. */
+  accountsOf(provider: string): readonly string[];
   /** Registered, readable or not. */
   has(name: string): boolean;
   all(): readonly ProviderConfig[];
@@ -191,6 +193,10 @@ export function createProviderDirectory({ store, subscriber, keys, log }: Provid
       return stored?.status === 'ready' ? stored.config : undefined;
     },
     accountOf: (provider, tenant) => (entries.get(provider)?.tenants.has(tenant) ? queueName(provider, tenant) : provider),
+    accountsOf: (provider) => [
+      provider,
+      ...[...(entries.get(provider)?.tenants.keys() ?? [])].map((tenant) => queueName(provider, tenant)),
+    ],
     has: (name) => entries.get(name)?.text !== undefined,
     all() {
       configs ??= [...entries.keys()].flatMap((name) => configOf(name) ?? []);

@@ -100,8 +100,14 @@ function createCatalogue(registry: Registry) {
     ]),
     oldestSeconds: gauge('sluice_oldest_seconds', 'Age of the oldest operation that is not final, by provider. Seconds.', ['provider']),
     deadLetters: gauge('sluice_dead_letters', 'Dead letters that wait for a decision, by provider.', ['provider']),
-    breakerState: gauge('sluice_breaker_state', 'A provider’s circuit breaker: 0 closed, 1 half-open, 2 open.', ['provider']),
-    paused: gauge('sluice_paused', '1 while a provider is paused, by an operator or by its own request.', ['provider']),
+    breakerState: gauge('sluice_breaker_state', 'A provider’s circuit breaker, the worst of its accounts: 0 closed, 1 half-open, 2 open.', [
+      'provider',
+    ]),
+    paused: gauge(
+      'sluice_paused',
+      '1 while a provider is paused, by an operator or by its own request, or an account of a tenant’s own there.',
+      ['provider'],
+    ),
 
     // Both's: the API ends operations when it drops dead letters and when it removes a provider
     operations: counter(
