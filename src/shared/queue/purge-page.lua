@@ -3,8 +3,8 @@
 -- Atomic: an unread entry becomes pending with the look at it, so that it can be acknowledged.
 -- KEYS: 1 the queue (stream); 2 its counters (hash). ARGV: 1 entries a page.
 -- Reply: {'page', last entry id of a group made anew or '', then for each entry: id, o, d, r, 1 if a worker has read it}; no entries: nothing is
---   left. Entries up to the id in the reply may be final already (see claim.lua). Run twice: the same entries until they are settled.
---   Cost: O(entries).
+--   left, and the counters say so: an unread entry that was deleted by hand counts as final. Entries up to the id in the reply may be final
+--   already (see claim.lua). Run twice: the same entries until they are settled. Cost: O(entries).
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'page', ''} end
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], 'workers', '0')
 if made.err and not string.find(made.err, 'BUSYGROUP') then return made end
@@ -18,7 +18,9 @@ end
 -- A consumer that no worker is: what it holds was never called.
 redis.call('XREADGROUP', 'GROUP', 'workers', 'purge', 'COUNT', ARGV[1], 'STREAMS', KEYS[1], '>')
 local reply = {'page', redis.call('HGET', KEYS[2], 'r') or ''}
-for _, row in ipairs(redis.call('XPENDING', KEYS[1], 'workers', '-', '+', ARGV[1])) do
+local pending = redis.call('XPENDING', KEYS[1], 'workers', '-', '+', ARGV[1])
+if #pending == 0 then redis.call('HSET', KEYS[2], 'f', redis.call('HGET', KEYS[2], 'a') or 0) end
+for _, row in ipairs(pending) do
   local entry = redis.call('XRANGE', KEYS[1], row[1], row[1])[1]
   if entry then
     local o = #reply

@@ -138,6 +138,18 @@ test('an entry that was deleted by hand while it was pending does not stop a pur
   expect(await q.inspect()).toMatchObject({ added: 3, final: 3 });
 });
 
+test('an entry that was deleted by hand before anybody read it does not keep its queue from being forgotten', async () => {
+  const q = await bench();
+  const [, unread] = await q.placeMany(2);
+  const owner = await q.own('w');
+  const entries = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 1 }]))[0]);
+  await q.settler('w')([settlementOf(owner, { finals: entries.map((entry) => finalOf(entry)) })]);
+  await redis.xdel(q.keys.queue(0, 'crm'), `${unread?.ms}-2`);
+  expect(await q.purge.deadLetterAll('crm', removed)).toBe(0);
+  expect(await q.inspect()).toMatchObject({ length: 1, added: 2, final: 2 });
+  expect(await q.purge.forget('crm')).toBe(true);
+});
+
 test('what is accepted between giving up and forgetting is not lost', async () => {
   const q = await bench(2);
   await q.placeMany(10);
