@@ -61,14 +61,14 @@ test('when Redis is gone for good it stops all the same, after its drain time', 
 });
 
 test('without the key that credentials were sealed with, it says which providers it cannot call', async () => {
-  const prefix = { SLUICE_KEY_PREFIX: 'w6:' };
+  const prefix = { SLUICE_KEY_PREFIX: 'w8:' };
   const { api, ask } = await startTestApi(server.url, { ...encryption, ...prefix });
   const auth_config = { type: 'bearer', token: 'open-sesame' };
   expect((await ask('PUT', '/providers/crm', { base_url: 'http://127.0.0.1:9', auth_config })).status).toBe(201);
   await api.stop();
   const lines: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
-  const worker = await startWorker(settingsFor('w6:'), createLogger({ level: 'error', name: 'worker', destination }));
+  const worker = await startWorker(settingsFor('w8:'), createLogger({ level: 'error', name: 'worker', destination }));
   try {
     const reason = 'SLUICE_ENCRYPTION_KEY is not set, and the credential is sealed';
     expect(lines).toEqual([expect.objectContaining({ provider: 'crm', reason })]);
@@ -92,6 +92,19 @@ test('it is not ready while Redis answers nothing, though the connection stands'
     other.resume();
     await worker.stop();
     await other.stop();
+  }
+});
+
+test('a message that nobody understands is a fault, and the worker goes on', async () => {
+  const worker = await startWorker(settingsFor('w7:'), log);
+  try {
+    for (const message of ['crm', '5', 'null'])
+      await expect.poll(() => server.ask('PUBLISH', 'w7:{00}:bell', message), { timeout: 20_000 }).toBe('1');
+    await expect
+      .poll(async () => (await get(worker.healthPort, '/metrics')).text, { timeout: 20_000 })
+      .toContain('sluice_faults_total{kind="bug"} 3');
+  } finally {
+    await worker.stop();
   }
 });
 

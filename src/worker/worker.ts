@@ -181,13 +181,21 @@ function startLoops(
   const fleetLoop = startLoop({ tick: round, onError, retryMs });
 
   const bells = new Map(Array.from({ length: shards }, (_, shard) => [keys.bell(shard), shard]));
-  subscriber.on('message', (channel: string, message: string) => {
+  const hear = (channel: string, message: string) => {
     const shard = bells.get(channel);
     if (shard !== undefined) for (const queue of queuesRung(message)) engine.ring(shard, queue);
     else if (channel === keys.gateChanged) engine.gateChanged(message);
     else if (channel === keys.gateLifted) engine.pauseLifted(message);
     else if (channel === keys.gateShares) engine.sharesChanged(message);
     else if (channel === keys.fleetChanged && message !== id) fleetLoop.wake();
+  };
+  subscriber.on('message', (channel: string, message: string) => {
+    try {
+      hear(channel, message);
+    } catch (error) {
+      // Anybody may publish. What a bell of ours would have said is told at the next renewal.
+      telemetry.fault('bug', error, { channel });
+    }
   });
   // While the subscription was down, bells may have rung: a renewal tells what is ready. Pauses may have begun or been lifted, too: what is
   // asked once the channels are heard again misses nothing.
