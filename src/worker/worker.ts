@@ -215,6 +215,8 @@ function startLoops(
       fleet.forget(expired);
       if (expired.length > 0) fleetLoop.wake();
     }),
+    // A cluster's subscription comes back, and nothing tells that it was away.
+    every(leaseTtlMs, () => engine.checkPauses()),
     every(providersCheckMs, async () => void (await directory.tick())),
     every(clockMs, () => readRedisClock(redis, redisClock)),
     every(sweepMs, () => sweep(reader, engine, fleet, { shards, statusTtlMs })),

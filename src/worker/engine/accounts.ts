@@ -116,6 +116,10 @@ export class Accounts {
     for (const { stock } of this.#accounts.values()) stock.catchUp();
   }
 
+  checkPauses(): void {
+    for (const { stock } of this.#accounts.values()) stock.checkPause();
+  }
+
   /** By provider. */
   get callsInFlight(): ReadonlyMap<string, number> {
     const calls = new Map<string, number>();

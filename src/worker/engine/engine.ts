@@ -198,6 +198,11 @@ export class Engine {
     this.#accounts.catchUp();
   }
 
+  /** Whether pauses known of were lifted unheard: called now and then. */
+  checkPauses(): void {
+    this.#accounts.checkPauses();
+  }
+
   /** What waits for its next attempt need not wait any longer. */
   #wakeLanes(account: string): void {
     for (const { queues } of this.#shards.values())

@@ -76,6 +76,25 @@ describe('when the gate says no', () => {
     expect(gate.requests).toHaveLength(before);
   });
 
+  test('now and then it asks whether a pause was lifted; where there is none, it asks nothing', async () => {
+    const { gate, work, demand, stock, lifted, pump } = playStock({ gate: { refusal: { refusedBy: 'paused', retryInMs: 3_600_000 } } });
+    await work(1);
+    demand.ready = 0;
+    pump();
+    await pass(2_000);
+    stock.checkPause();
+    await pass(100);
+    expect(lifted()).toBe(0);
+    gate.refusal = undefined;
+    stock.checkPause();
+    await pass(100);
+    expect(lifted()).toBe(1);
+    const before = gate.requests.length;
+    stock.checkPause();
+    await pass(10_000);
+    expect(gate.requests).toHaveLength(before);
+  });
+
   test('a refusal longer than a timer can wait does not keep a processor busy', async () => {
     const { work, pumps } = playStock({ gate: { refusal: { refusedBy: 'quota', retryInMs: 40 * 86_400_000 } } });
     await work(1);

@@ -209,6 +209,11 @@ export class PermitStock {
     this.revoke();
   }
 
+  /** Announcements get lost where nobody notices: whether a pause known of was lifted is asked now and then. */
+  checkPause(): void {
+    if (this.#pausedUntilMs > 0) this.catchUp();
+  }
+
   /** Asks the gate if there is something to ask or to tell; otherwise sees to it that it will be. */
   refill(demand: Demand): void {
     if (this.#isAsking || this.#isClosed) return;
