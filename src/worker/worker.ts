@@ -14,7 +14,7 @@ import { createProviderKinds } from '../shared/providers/kinds.ts';
 import { createSealer } from '../shared/providers/seal.ts';
 import { createProviderStore } from '../shared/providers/store.ts';
 import { queuesRung } from '../shared/queue/bell.ts';
-import { createQueueReader, type QueueReader } from '../shared/queue/claim.ts';
+import { createQueueReader } from '../shared/queue/claim.ts';
 import { createLeases } from '../shared/queue/leases.ts';
 import { createRecordHasher, type RecordHasher } from '../shared/queue/record-key.ts';
 import { createSettle } from '../shared/queue/settle.ts';
@@ -28,6 +28,7 @@ import { type HealthDeps, startHealthServer } from './health-server.ts';
 import { canKeepAdapter, createAdapter } from './providers/registry.ts';
 import { shareLookups } from './providers/shared-lookups.ts';
 import { type Loop, startLoop } from './supervisor.ts';
+import { sweep } from './sweep.ts';
 import { createTelemetry } from './telemetry.ts';
 
 const providersCheckMs = 1_000;
@@ -219,26 +220,8 @@ function startLoops(
     every(leaseTtlMs, () => engine.checkPauses()),
     every(providersCheckMs, async () => void (await directory.tick())),
     every(clockMs, () => readRedisClock(redis, redisClock)),
-    every(sweepMs, () => sweep(reader, engine, fleet, { shards, statusTtlMs })),
+    every(sweepMs, () => sweep({ reader, engine, fleet, onError }, { shards, statusTtlMs })),
   ];
-}
-
-/** Drops old history and queues that nobody uses any more. */
-async function sweep(
-  reader: QueueReader,
-  engine: Engine,
-  fleet: Fleet,
-  { shards, statusTtlMs }: { shards: number; statusTtlMs: number },
-): Promise<void> {
-  engine.tidyUp();
-  for (let shard = 0; shard < shards; shard++) {
-    const held = fleet.owns(shard);
-    if (!held) continue;
-    for (const queue of await reader.queuesOf(shard)) {
-      const isKept = await reader.sweep({ shard, epoch: held.epoch }, queue, statusTtlMs);
-      if (!isKept) engine.forgetQueue(shard, queue);
-    }
-  }
 }
 
 function healthOf({ metrics, telemetry, engine, directory, redis }: Parts, fleet: Fleet): HealthDeps {

@@ -70,6 +70,25 @@ test('a node of a cluster that hangs holds up no other', async () => {
   expect(queues.map((queue) => settler.isBusyWithQueue(queue))).toEqual([true, false, false]);
 });
 
+test('what ends while a writing fails is written after it, be it more than a call takes as arguments', async () => {
+  let fail = () => {};
+  const { settler, redis, events } = startSettler(
+    () =>
+      new Promise((_, reject) => {
+        fail = () => reject(new Error('Redis is away'));
+      }),
+  );
+  const queue = aQueue('a');
+  settler.add(queue, { finals: [final(1)] });
+  await vi.advanceTimersByTimeAsync(5);
+  const item = { settledBefore: [{ ms: 1, rank: 2 }] };
+  for (let i = 0; i < 200_000; i++) settler.add(queue, item);
+  redis.settle = ok;
+  fail();
+  await vi.advanceTimersByTimeAsync(200);
+  expect(events.filter((event) => !event.startsWith('written'))).toEqual(['error', 'batch 200001']);
+});
+
 test('lanes go on only once the end of their call is written', async () => {
   let answer = () => {};
   const { settler } = startSettler(async (settlements) => {

@@ -239,7 +239,8 @@ class Writer {
 
 function append(to: Map<QueueState, Pending>, queue: QueueState, items: readonly SettlerItem[]): void {
   const pending = to.get(queue);
-  if (pending) pending.items.push(...items);
+  // One by one: a list may be longer than what a call takes as arguments.
+  if (pending) for (const item of items) pending.items.push(item);
   else to.set(queue, { queue, items: [...items] });
 }
 
