@@ -61,3 +61,27 @@ test('reading works after SCRIPT FLUSH', async () => {
   await redis.script('FLUSH');
   expect((await q.backlog.read('crm')).backlog).toBe(1);
 });
+
+test('a group that somebody else made at a queue misleads nobody', async () => {
+  const q = await bench();
+  const queue = q.keys.queue(0, 'crm');
+  const owner = await q.own('w');
+  const [ended, waiting] = await q.placeMany(2);
+  if (!ended || !waiting) throw new Error('not placed');
+  const entries = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 1 }]))[0]);
+  await q.settler('w')([settlementOf(owner, { finals: entries.map((entry) => finalOf(entry)) })]);
+  await redis.del(q.keys.results(0, 'crm', ended.rank));
+  // Before ours in the alphabet: the one has read nothing, the other everything.
+  for (const [name, from] of [
+    ['aaa', '0'],
+    ['aaa', '$'],
+  ] as const) {
+    await redis.xgroup('CREATE', queue, name, from);
+    expect(await q.status.read(ended)).toBeUndefined();
+    expect(await q.status.read(waiting)).toMatchObject({ status: 'queued' });
+    expect(await q.backlog.read('crm')).toMatchObject({ backlog: 1, oldestMs: waiting.ms });
+    expect(await q.reader('w').sweep(owner, 'crm', -60_000)).toBe(true);
+    expect(await redis.xlen(queue)).toBeGreaterThan(0);
+    await redis.xgroup('DESTROY', queue, name);
+  }
+});

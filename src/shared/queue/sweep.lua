@@ -8,6 +8,15 @@
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
 if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] then return {'lost'} end
 
+-- Of our group: others may have made groups of their own.
+local function lastDelivered(queue)
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', queue)) do
+    local facts = {}
+    for i = 1, #group, 2 do facts[group[i]] = group[i + 1] end
+    if facts.name == 'workers' then return facts['last-delivered-id'] end
+  end
+end
+
 -- Id of the oldest entry that is not final; false where there is none, nil where the group is missing and nobody can tell.
 local function findOldestOpen(queue)
   local newest = redis.call('XREVRANGE', queue, '+', '-', 'COUNT', 1)[1]
@@ -15,13 +24,8 @@ local function findOldestOpen(queue)
   local pending = redis.pcall('XPENDING', queue, 'workers')
   if pending.err then return nil end
   if pending[2] then return pending[2] end
-  local facts = redis.call('XINFO', 'GROUPS', queue)[1]
-  for i = 1, #facts, 2 do
-    if facts[i] == 'last-delivered-id' then
-      local unread = redis.call('XRANGE', queue, '(' .. facts[i + 1], '+', 'COUNT', 1)[1]
-      return unread and unread[1] or false
-    end
-  end
+  local unread = redis.call('XRANGE', queue, '(' .. lastDelivered(queue), '+', 'COUNT', 1)[1]
+  return unread and unread[1] or false
 end
 
 local time = redis.call('TIME')
