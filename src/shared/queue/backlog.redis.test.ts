@@ -85,3 +85,23 @@ test('a group that somebody else made at a queue misleads nobody', async () => {
     await redis.xgroup('DESTROY', queue, name);
   }
 });
+
+test.each(['forgotten', 'swept'])('dead letters of a queue that was %s are counted until they are dropped', async (way) => {
+  const q = await bench();
+  const owner = await q.own('w');
+  const [place] = await q.placeMany(1);
+  const entries = entriesOf((await q.reader('w').claim([{ ...owner, queue: 'crm', count: 10 }]))[0]);
+  await q.settler('w')([settlementOf(owner, { finals: entries.map((entry) => deadOf(entry)) })]);
+  const tidy = async () => {
+    if (way === 'forgotten') expect(await q.purge.forget('crm')).toBe(true);
+    else expect(await q.reader('w').sweep(owner, 'crm', -60_000)).toBe(false);
+  };
+  await tidy();
+  await tidy();
+  expect(await redis.exists(q.keys.queue(0, 'crm'))).toBe(0);
+  expect(await q.backlog.read('crm')).toMatchObject({ backlog: 0, deadLetters: 1 });
+  expect([...(await q.backlog.readCounts('crm')).values()]).toEqual([{ open: 0, deadLetters: 1 }]);
+  if (place) await q.deadLetters.remove(place);
+  await tidy();
+  expect(await q.backlog.queuesOf(0)).toEqual([]);
+});

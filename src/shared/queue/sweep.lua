@@ -30,13 +30,14 @@ end
 
 local time = redis.call('TIME')
 local oldest = time[1] * 1000 + math.floor(time[2] / 1000) - tonumber(ARGV[4])
-local known = redis.call('HMGET', KEYS[5], 'a', 'f', 'm')
+local known = redis.call('HMGET', KEYS[5], 'a', 'f', 'm', 'x')
 local firstOpen = findOldestOpen(KEYS[4])
 if firstOpen == nil then return {'kept', 0} end
 if not firstOpen and known[1] and known[1] ~= known[2] then redis.call('HSET', KEYS[5], 'f', known[1]) end
 if not firstOpen and tonumber(known[3] or 0) < oldest then
   redis.call('UNLINK', KEYS[4], KEYS[6])
-  redis.call('ZREM', KEYS[2], ARGV[3])
+  -- While it has dead letters it stays listed: they are counted by queue.
+  if tonumber(known[4] or 0) <= 0 then redis.call('ZREM', KEYS[2], ARGV[3]) end
   redis.call('SREM', KEYS[3], ARGV[3])
   redis.call('HDEL', KEYS[5], 'g', 'r')
   return {'removed'}

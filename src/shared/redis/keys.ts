@@ -22,7 +22,7 @@ export function createKeys(prefix = '') {
     counters: (shard: number, queue: string) => `${shardTag(shard)}:n:${queue}`,
     /** Set: queues that may have unread entries and whose owner has been told. */
     ready: (shard: number) => `${shardTag(shard)}:ready`,
-    /** Sorted set: every queue of the shard, scored by when it first got an entry (ms). Idle ones are swept. */
+    /** Sorted set: every queue of the shard, scored by when it first got an entry (ms). Idle ones without dead letters are swept. */
     queues: (shard: number) => `${shardTag(shard)}:queues`,
     /** Hash: record digest to the newest applied change (see record-state.ts). One small field for each known record. */
     records: (shard: number, queue: string) => `${shardTag(shard)}:rec:${queue}`,
