@@ -124,6 +124,25 @@ export class Engine {
     return state.partsInFlight === 0 && !this.#settler.isBusyWith(state);
   }
 
+  /** Goes on calling for a shard that could not be drained, but for the queues that it waits for. */
+  resumeShard(shard: number): void {
+    const state = this.#shards.get(shard);
+    if (!state) return;
+    state.isDraining = false;
+    for (const queue of state.queues.values()) {
+      queue.isStopped ||= queue.partsInFlight > 0;
+      if (queue.isOpen) this.#intake.resume(queue);
+    }
+    // Bells, and providers that came, were not heeded meanwhile.
+    for (const name of [...state.queues.keys(), ...state.unopened]) this.ring(shard, name);
+  }
+
+  /** A call that the shard waited for in vain is still under way. */
+  isHeldUp(shard: number): boolean {
+    const queues = this.#shards.get(shard)?.queues.values() ?? [];
+    return [...queues].some(({ isStopped, partsInFlight }) => isStopped && partsInFlight > 0);
+  }
+
   /** Lets go of everything of a shard that is another's now; calls still in flight are cut. */
   dropShard(shard: number): void {
     const state = this.#shards.get(shard);

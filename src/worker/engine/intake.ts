@@ -101,6 +101,19 @@ export class Intake {
     }
   }
 
+  /** Goes on with a queue that nothing of was called for a while. */
+  resume(queue: QueueState): void {
+    const { accounts, runner } = this.#deps;
+    accounts.dispatcherOf(queue.account).withdraw(queue);
+    const lanes = queue.lanes.values();
+    // Those whose turn came meanwhile are ready, and wait nowhere.
+    for (const lane of lanes) if (lane.state === 'ready') lane.state = 'idle';
+    // What is just being taken over goes on when all of it is here.
+    if (queue.isTakingOver) return;
+    this.#goOn(lanes.sort(byAge));
+    runner.pump(queue.account);
+  }
+
   async takeClaimed(queue: QueueState, claimed: { entries: readonly ClaimedEntry[]; checkUpTo: number }): Promise<void> {
     try {
       this.#deps.telemetry.claimed(claimed.entries.length);

@@ -106,7 +106,6 @@ export class LaneRunner {
   #wake(lane: Lane): void {
     lane.cancelWait = undefined;
     lane.queue.parked--;
-    if (!lane.queue.isOpen) return;
     lane.state = 'idle';
     this.goOn(lane);
   }

@@ -69,6 +69,8 @@ export class QueueState {
   #ended: Set<number> | undefined;
   /** Its provider was deleted: nothing of it is called. It keeps its name until its calls in flight have ended. */
   isDropped = false;
+  /** A call of it kept its shard from being handed over: nothing of it is called any more, so that it does so once. */
+  isStopped = false;
   /** Mean size of the last entries, bytes: turns the bound on history's bytes into one on entries. */
   meanBytes = 0;
 
@@ -88,7 +90,7 @@ export class QueueState {
 
   /** Calls may start. */
   get isOpen(): boolean {
-    return this.shard.isOpen && !this.isDropped;
+    return this.shard.isOpen && !this.isDropped && !this.isStopped;
   }
 
   /** Entries are on their way here: what comes with them of their records may be older than what is known here. */

@@ -48,6 +48,8 @@ function startFleet() {
           },
           renewed: (shard) => member.open.has(shard),
           drainShard: (shard) => !member.busy.has(shard),
+          resumeShard: () => {},
+          isHeldUp: () => false,
           dropShard: (shard) => void member.open.delete(shard),
         },
         workerId,

@@ -32,6 +32,8 @@ function start(part: { holder?: Partial<ShardHolder>; leases?: Partial<Leases>; 
     },
     renewed: (shard) => open.has(shard),
     drainShard: () => true,
+    resumeShard: (shard) => void log.push(`resume ${shard}`),
+    isHeldUp: () => false,
     dropShard: (shard) => {
       if (open.delete(shard)) log.push(`drop ${shard}`);
     },
@@ -234,6 +236,40 @@ test('shards whose calls had to be cut are not handed over: their leases expire,
   await fleet.abandon();
   expect(log.toSorted()).toEqual(['drop 0', 'drop 1', 'leave', 'release 0']);
   expect(fleet.shardsOwned).toBe(0);
+});
+
+test('a call that does not end keeps its shard from moving, and the shard’s others from being called only for a while', async () => {
+  const workers = ['me'];
+  let drained = false;
+  let isHeldUp = false;
+  const { fleet, log, clock } = start({
+    leases: { heartbeat: async () => ({ workers, firstEndsInMs: leaseTtlMs }) },
+    holder: { drainShard: () => drained, isHeldUp: () => isHeldUp },
+  });
+  await fleet.tick();
+  log.length = 0;
+  workers.splice(0, 1, 'other');
+  expect(await fleet.tick()).toBe(10);
+  clock.now += leaseTtlMs / 3;
+  expect(await fleet.tick()).toBe(leaseTtlMs / 3);
+  expect(log).toEqual(['resume 0', 'resume 1']);
+  isHeldUp = true;
+  drained = true;
+  expect(await fleet.tick()).toBe(leaseTtlMs / 3);
+  expect(fleet.shardsOwned).toBe(2);
+  isHeldUp = false;
+  await fleet.tick();
+  expect(log.slice(2).toSorted()).toEqual(['drop 0', 'drop 1', 'release 0', 'release 1']);
+});
+
+test('one that leaves resumes nothing: its calls have the time that is left to it', async () => {
+  const { fleet, log, clock } = start({ holder: { drainShard: () => false, isHeldUp: () => true } });
+  await fleet.tick();
+  log.length = 0;
+  await fleet.leave();
+  clock.now += leaseTtlMs;
+  await fleet.leave();
+  expect(log).toEqual(['leave']);
 });
 
 test('where the fleet’s own key cannot be reached, leases are renewed all the same: on a cluster it lies on one node, they on others', async () => {

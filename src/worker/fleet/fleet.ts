@@ -22,6 +22,10 @@ export interface ShardHolder {
   /** False when it does not hold the shard. */
   renewed(shard: number, leaseEndsAt: number, readyQueues: readonly string[]): boolean;
   drainShard(shard: number): boolean;
+  /** Goes on calling for a shard that could not be drained, but for what it waits for. */
+  resumeShard(shard: number): void;
+  /** What it waits for has not ended. */
+  isHeldUp(shard: number): boolean;
   dropShard(shard: number): void;
 }
 
@@ -45,6 +49,8 @@ export interface FleetDeps {
 interface Held {
   readonly epoch: number;
   isDraining: boolean;
+  /** When draining it is given up for now; the worker's monotonic clock, milliseconds. */
+  drainEndsAt?: number | undefined;
 }
 
 export class Fleet {
@@ -208,13 +214,24 @@ export class Fleet {
     return soonMs;
   }
 
-  /** Soon again while something is in flight. */
+  /**
+   * Soon again while something is in flight. But one slow call must not keep all others of its shard waiting: after a while they go on, and the
+   * shard moves when that call has ended. Of its queue nothing more is called until then, so that each holds the shard up once at most.
+   * Rejected: cutting the call, which repeats it for nothing but a better balance.
+   */
   async #handOver(shard: number): Promise<number> {
+    const { holder, leaseTtlMs, now } = this.#deps;
     const held = this.#held.get(shard);
-    if (!held) return Number.POSITIVE_INFINITY;
+    if (!held || (!this.#isLeaving && holder.isHeldUp(shard))) return Number.POSITIVE_INFINITY;
     held.isDraining = true;
-    if (!this.#deps.holder.drainShard(shard)) return drainCheckMs;
-    this.#deps.holder.dropShard(shard);
+    held.drainEndsAt ??= now() + leaseTtlMs / 3;
+    if (!holder.drainShard(shard)) {
+      if (this.#isLeaving || now() < held.drainEndsAt) return drainCheckMs;
+      holder.resumeShard(shard);
+      held.drainEndsAt = undefined;
+      return Number.POSITIVE_INFINITY;
+    }
+    holder.dropShard(shard);
     await this.#release(shard);
     return Number.POSITIVE_INFINITY;
   }
