@@ -19,7 +19,7 @@ const expireLease = (key: string) => redis.hset(key, 'until', 1);
 
 test('a free lease is taken by one, and the others are told by whom and for how long', async () => {
   const { leases } = await bench();
-  expect(await leases.acquire(0, 'a', ttlMs)).toEqual({ status: 'acquired', epoch: 1, hasOwnerDied: false });
+  expect(await leases.acquire(0, 'a', ttlMs)).toMatchObject({ status: 'acquired', epoch: 1, hasOwnerDied: false });
   const held = await leases.acquire(0, 'b', ttlMs);
   expect(held).toMatchObject({ status: 'held', owner: 'a' });
   expect(held.status === 'held' && held.leftMs).toBeGreaterThan(0);
@@ -37,7 +37,7 @@ test('an expired lease passes to the next, with a new epoch and word of the deat
   const { leases, keys } = await bench();
   await leases.acquire(0, 'a', ttlMs);
   await expireLease(keys.lease(0));
-  expect(await leases.acquire(0, 'b', ttlMs)).toEqual({ status: 'acquired', epoch: 2, hasOwnerDied: true });
+  expect(await leases.acquire(0, 'b', ttlMs)).toMatchObject({ status: 'acquired', epoch: 2, hasOwnerDied: true });
   expect(await leases.renew(0, 'a', 1, ttlMs)).toEqual({ status: 'lost' });
   await leases.release(0, 'a', 1);
   expect(await leases.renew(0, 'b', 2, ttlMs)).toMatchObject({ status: 'renewed' });
@@ -46,7 +46,7 @@ test('an expired lease passes to the next, with a new epoch and word of the deat
 test('a worker that takes its own lease again gets a new epoch, and nobody died', async () => {
   const { leases } = await bench();
   await leases.acquire(0, 'a', ttlMs);
-  expect(await leases.acquire(0, 'a', ttlMs)).toEqual({ status: 'acquired', epoch: 2, hasOwnerDied: false });
+  expect(await leases.acquire(0, 'a', ttlMs)).toMatchObject({ status: 'acquired', epoch: 2, hasOwnerDied: false });
   expect(await leases.renew(0, 'a', 1, ttlMs)).toEqual({ status: 'lost' });
 });
 
@@ -59,7 +59,7 @@ test('a released lease is free at once; nobody died, and its epoch grows', async
     { shard: 0, owner: undefined, epoch: 1 },
     { shard: 1, epoch: 0 },
   ]);
-  expect(await leases.acquire(0, 'b', ttlMs)).toEqual({ status: 'acquired', epoch: 2, hasOwnerDied: false });
+  expect(await leases.acquire(0, 'b', ttlMs)).toMatchObject({ status: 'acquired', epoch: 2, hasOwnerDied: false });
 });
 
 test('a renewal prolongs, and tells which queues have entries', async () => {
@@ -67,8 +67,22 @@ test('a renewal prolongs, and tells which queues have entries', async () => {
   await q.leases.acquire(0, 'a', 1_000);
   const before = (await q.leases.readLeases())[0]?.untilMs as number;
   await q.placeMany(1);
-  expect(await q.leases.renew(0, 'a', 1, ttlMs)).toEqual({ status: 'renewed', readyQueues: ['crm'] });
+  expect(await q.leases.renew(0, 'a', 1, ttlMs)).toMatchObject({ status: 'renewed', readyQueues: ['crm'] });
   expect((await q.leases.readLeases())[0]?.untilMs).toBeGreaterThan(before);
+});
+
+test('who takes or renews a lease is told which run of Redis answered; where a user may not ask, nothing', async () => {
+  const { leases } = await bench();
+  const runId = /run_id:(\w+)/.exec(await redis.info('server'))?.[1];
+  expect(await leases.acquire(0, 'a', ttlMs)).toMatchObject({ runId });
+  expect(await leases.renew(0, 'a', 1, ttlMs)).toMatchObject({ runId });
+  await redis.acl('SETUSER', 'default', '-@dangerous', '+acl');
+  try {
+    expect(await leases.renew(0, 'a', 1, ttlMs)).toMatchObject({ status: 'renewed', runId: '' });
+    expect(await leases.acquire(1, 'a', ttlMs)).toMatchObject({ status: 'acquired', runId: '' });
+  } finally {
+    await redis.acl('SETUSER', 'default', '+@all');
+  }
 });
 
 test('workers that live know each other, and say what they are', async () => {

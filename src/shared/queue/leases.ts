@@ -12,10 +12,13 @@ const renewScript = defineScript('renew-lease', renewSource);
 const releaseScript = defineScript('release-lease', releaseSource);
 const heartbeatScript = defineScript('heartbeat', heartbeatSource);
 
+/** `runId`: which run of which Redis answered; '' where a user of Redis may not ask. */
 export type Acquired =
-  | { readonly status: 'acquired'; readonly epoch: number; readonly hasOwnerDied: boolean }
+  | { readonly status: 'acquired'; readonly epoch: number; readonly hasOwnerDied: boolean; readonly runId: string }
   | { readonly status: 'held'; readonly owner: string; readonly leftMs: number };
-export type Renewed = { readonly status: 'renewed'; readonly readyQueues: readonly string[] } | { readonly status: 'lost' };
+export type Renewed =
+  | { readonly status: 'renewed'; readonly readyQueues: readonly string[]; readonly runId: string }
+  | { readonly status: 'lost' };
 
 export interface LeaseView {
   readonly shard: number;
@@ -60,14 +63,18 @@ export function createLeases({ redis, keys, shards }: { redis: RedisClient; keys
   };
   return {
     async acquire(shard, owner, ttlMs) {
-      const reply = (await acquireScript.run(redis, [keys.lease(shard)], [owner, ttlMs])) as [string, never, number];
-      if (reply[0] === 'acquired') return { status: 'acquired', epoch: reply[1], hasOwnerDied: reply[2] === 1 };
+      const reply = (await acquireScript.run(redis, [keys.lease(shard)], [owner, ttlMs])) as [string, never, number, string];
+      if (reply[0] === 'acquired') return { status: 'acquired', epoch: reply[1], hasOwnerDied: reply[2] === 1, runId: reply[3] };
       if (reply[0] === 'held') return { status: 'held', owner: reply[1], leftMs: reply[2] };
       throw unexpectedReply('acquire-lease', reply);
     },
     async renew(shard, owner, epoch, ttlMs) {
-      const reply = (await renewScript.run(redis, [keys.lease(shard), keys.ready(shard)], [owner, epoch, ttlMs])) as [string, string[]];
-      if (reply[0] === 'renewed') return { status: 'renewed', readyQueues: reply[1] };
+      const reply = (await renewScript.run(redis, [keys.lease(shard), keys.ready(shard)], [owner, epoch, ttlMs])) as [
+        string,
+        string[],
+        string,
+      ];
+      if (reply[0] === 'renewed') return { status: 'renewed', readyQueues: reply[1], runId: reply[2] };
       if (reply[0] === 'lost') return { status: 'lost' };
       throw unexpectedReply('renew-lease', reply);
     },

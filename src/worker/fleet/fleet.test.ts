@@ -1,9 +1,10 @@
 /** A worker's place in the fleet, with leases that a test plays: what may fail does, at every step. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Acquired, Leases, Renewed } from '../../shared/queue/leases.ts';
 import { Fleet, type FleetDeps, type ShardHolder } from './fleet.ts';
 
 const leaseTtlMs = 9_000;
+const runId = 'a run of Redis';
 
 /** Two shards, free, for the only worker there is. */
 function start(part: { holder?: Partial<ShardHolder>; leases?: Partial<Leases>; deps?: Partial<FleetDeps> } = {}) {
@@ -14,9 +15,9 @@ function start(part: { holder?: Partial<ShardHolder>; leases?: Partial<Leases>; 
     acquire: async (shard: number): Promise<Acquired> => {
       log.push(`acquire ${shard}`);
       epoch += 1;
-      return { status: 'acquired', epoch, hasOwnerDied: false };
+      return { status: 'acquired', epoch, hasOwnerDied: false, runId };
     },
-    renew: async (): Promise<Renewed> => ({ status: 'renewed', readyQueues: ['crm'] }),
+    renew: async (): Promise<Renewed> => ({ status: 'renewed', readyQueues: ['crm'], runId }),
     release: async (shard: number) => void log.push(`release ${shard}`),
     heartbeat: async () => ({ workers: ['me'], firstEndsInMs: leaseTtlMs }),
     leave: async () => void log.push('leave'),
@@ -116,7 +117,7 @@ test.each(['listen', 'queuesOf'] as const)('where %s fails, the shard is taken a
 });
 
 test('a lost answer to its taking does not hide that the former owner died', async () => {
-  const taken: Acquired = { status: 'acquired', epoch: 7, hasOwnerDied: false };
+  const taken: Acquired = { status: 'acquired', epoch: 7, hasOwnerDied: false, runId };
   const { fleet, log } = start({ leases: { acquire: failOnce(async () => taken) } });
   await fleet.tick().catch(() => {});
   await fleet.tick();
@@ -126,7 +127,7 @@ test('a lost answer to its taking does not hide that the former owner died', asy
 test('that the former owner died is not forgotten when the taking fails halfway', async () => {
   let asked = 0;
   const { fleet, log } = start({
-    leases: { acquire: async () => ({ status: 'acquired', epoch: ++asked, hasOwnerDied: asked <= 2 }) },
+    leases: { acquire: async () => ({ status: 'acquired', epoch: ++asked, hasOwnerDied: asked <= 2, runId }) },
     deps: { listen: failOnce(async () => {}) },
   });
   await fleet.tick().catch(() => {});
@@ -170,7 +171,7 @@ test('rounds do not overlap, though one of them failed early', async () => {
         most = Math.max(most, underWay);
         if (isSlow) await new Promise<void>((resolve) => release.push(resolve));
         underWay--;
-        return { status: 'acquired', epoch: 1, hasOwnerDied: false };
+        return { status: 'acquired', epoch: 1, hasOwnerDied: false, runId };
       },
     },
   });
@@ -205,7 +206,7 @@ test('while leaving it renews what it still has, and takes nothing', async () =>
     leases: {
       renew: async () => {
         renewals++;
-        return { status: 'renewed', readyQueues: [] };
+        return { status: 'renewed', readyQueues: [], runId };
       },
     },
   });
@@ -262,6 +263,37 @@ test('a call that does not end keeps its shard from moving, and the shard’s ot
   expect(log.slice(2).toSorted()).toEqual(['drop 0', 'drop 1', 'release 0', 'release 1']);
 });
 
+describe('when Redis is another one, which may have lost its last moments', () => {
+  const another = async (): Promise<Renewed> => ({ status: 'renewed', readyQueues: [], runId: 'another' });
+
+  test('what has ended is written; then the shards are taken again as from a dead worker, and not handed over', async () => {
+    let isDrained = false;
+    const { fleet, leases, log } = start({ holder: { drainShard: () => isDrained } });
+    await fleet.tick();
+    log.length = 0;
+    leases.renew = another;
+    expect(await fleet.tick()).toBe(10);
+    expect(log).toEqual([]);
+    isDrained = true;
+    await fleet.tick();
+    expect(log.splice(0)).toEqual(['drop 0', 'drop 1']);
+    await fleet.tick();
+    expect(log.filter((line) => line.startsWith('open'))).toEqual(['open 0 after a death until 10000', 'open 1 after a death until 10000']);
+  });
+
+  test('slow calls are cut: nothing else could be called of what was accepted since', async () => {
+    const { fleet, leases, log, clock } = start({ holder: { drainShard: () => false, isHeldUp: () => true } });
+    await fleet.tick();
+    log.length = 0;
+    leases.renew = another;
+    await fleet.tick();
+    clock.now += leaseTtlMs / 3;
+    await fleet.tick();
+    expect(log).toEqual(['drop 0', 'drop 1']);
+    expect(fleet.shardsOwned).toBe(0);
+  });
+});
+
 test('one that leaves resumes nothing: its calls have the time that is left to it', async () => {
   const { fleet, log, clock } = start({ holder: { drainShard: () => false, isHeldUp: () => true } });
   await fleet.tick();
@@ -278,7 +310,7 @@ test('where the fleet’s own key cannot be reached, leases are renewed all the 
     leases: {
       renew: async (shard) => {
         renewed.push(shard);
-        return { status: 'renewed', readyQueues: [] };
+        return { status: 'renewed', readyQueues: [], runId };
       },
     },
   });

@@ -48,7 +48,11 @@ export interface FleetDeps {
 
 interface Held {
   readonly epoch: number;
+  /** Of the Redis that it was taken from. */
+  readonly runId: string;
   isDraining: boolean;
+  /** Redis is another: it may have lost its last moments, and what is in memory here is then not what it holds. */
+  isOutdated: boolean;
   /** When draining it is given up for now; the worker's monotonic clock, milliseconds. */
   drainEndsAt?: number | undefined;
 }
@@ -162,11 +166,14 @@ export class Fleet {
   async #renewAll(): Promise<void> {
     const { leases, workerId, leaseTtlMs, now, holder } = this.#deps;
     await allDone(
-      [...this.#held].map(async ([shard, { epoch }]) => {
+      [...this.#held].map(async ([shard, held]) => {
         const askedAt = now();
-        const renewed = await leases.renew(shard, workerId, epoch, leaseTtlMs);
-        if (this.#held.get(shard)?.epoch !== epoch) return;
-        if (renewed.status === 'renewed' && holder.renewed(shard, askedAt + leaseTtlMs, renewed.readyQueues)) return;
+        const renewed = await leases.renew(shard, workerId, held.epoch, leaseTtlMs);
+        if (this.#held.get(shard) !== held) return;
+        if (renewed.status === 'renewed' && holder.renewed(shard, askedAt + leaseTtlMs, renewed.readyQueues)) {
+          held.isOutdated ||= renewed.runId !== held.runId;
+          return;
+        }
         holder.dropShard(shard);
         this.#lose(shard);
       }),
@@ -181,7 +188,7 @@ export class Fleet {
       Array.from({ length: shards }, async (_, shard) => {
         const isMine = assignment.get(shard) === workerId;
         const held = this.#held.get(shard);
-        if (held && (!isMine || held.isDraining)) return this.#handOver(shard);
+        if (held && (!isMine || held.isDraining || held.isOutdated)) return this.#handOver(shard);
         return isMine && !held ? this.#take(shard) : Number.POSITIVE_INFINITY;
       }),
     );
@@ -206,7 +213,7 @@ export class Fleet {
     await listen(shard);
     const queues = await reader.queuesOf(shard);
     // Only now: where one of these fails, the shard is taken again in the next round.
-    this.#held.set(shard, { epoch, isDraining: false });
+    this.#held.set(shard, { epoch, runId: acquired.runId, isDraining: false, isOutdated: false });
     const hasOwnerDied = this.#orphaned.delete(shard);
     onChange('taken', shard);
     await holder.openShard(shard, { epoch, endsAt: askedAt + leaseTtlMs, hasOwnerDied }, queues);
@@ -217,16 +224,24 @@ export class Fleet {
   /**
    * Soon again while something is in flight. But one slow call must not keep all others of its shard waiting: after a while they go on, and the
    * shard moves when that call has ended. Of its queue nothing more is called until then, so that each holds the shard up once at most.
-   * Rejected: cutting the call, which repeats it for nothing but a better balance.
+   * Rejected: cutting the call, which repeats it for nothing but a better balance. An outdated shard cannot wait for it: it is lost, and taken
+   * again as from a dead worker; what ended in time is written, so that a Redis that lost nothing has only slow calls repeated.
    */
   async #handOver(shard: number): Promise<number> {
     const { holder, leaseTtlMs, now } = this.#deps;
     const held = this.#held.get(shard);
-    if (!held || (!this.#isLeaving && holder.isHeldUp(shard))) return Number.POSITIVE_INFINITY;
+    if (!held || (!this.#isLeaving && !held.isOutdated && holder.isHeldUp(shard))) return Number.POSITIVE_INFINITY;
     held.isDraining = true;
     held.drainEndsAt ??= now() + leaseTtlMs / 3;
-    if (!holder.drainShard(shard)) {
-      if (this.#isLeaving || now() < held.drainEndsAt) return drainCheckMs;
+    const isDrained = holder.drainShard(shard);
+    const hasTime = this.#isLeaving || now() < held.drainEndsAt;
+    if (!isDrained && hasTime) return drainCheckMs;
+    if (held.isOutdated) {
+      holder.dropShard(shard);
+      this.#lose(shard);
+      return soonMs;
+    }
+    if (!isDrained) {
       holder.resumeShard(shard);
       held.drainEndsAt = undefined;
       return Number.POSITIVE_INFINITY;
