@@ -90,7 +90,7 @@ export class GateReport {
   /** Of several pauses the longest is told. */
   addPause(ms: number, reason: string): void {
     if (reason === throttledReason) this.#throttled++;
-    if (!this.#pause || this.#pause.ms < ms) this.#pause = { ms, reason };
+    this.#keepLongest({ ms, reason });
   }
 
   /** What the provider refused is not the same any more: a pause for that is not told, one for throttling is. */
@@ -136,6 +136,10 @@ export class GateReport {
     this.#returned = 0;
     this.#hasProbeEnded ||= probeEnded;
     this.#throttled += throttled;
-    if (pause && (pause.reason === throttledReason || !this.#isMended)) this.#pause ??= pause;
+    if (pause && (pause.reason === throttledReason || !this.#isMended)) this.#keepLongest(pause);
+  }
+
+  #keepLongest(pause: { ms: number; reason: string }): void {
+    if (!this.#pause || this.#pause.ms < pause.ms) this.#pause = pause;
   }
 }

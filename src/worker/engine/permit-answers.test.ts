@@ -136,6 +136,20 @@ describe('when the gate says no', () => {
     expect(gate.requests.flatMap(({ pause }) => pause?.ms ?? [])).toEqual([1_000, 9_000]);
   });
 
+  test('a pause whose telling was lost is told again, also where a shorter one was asked for meanwhile', async () => {
+    const { gate, stock, work } = playStock({ gate: { backMs: 50 } });
+    await work(1);
+    await pass(100);
+    gate.isLosing = true;
+    stock.pause(600_000, 'rate_limited');
+    await pass(10);
+    stock.pause(1_000, 'rate_limited');
+    await pass(100);
+    gate.isLosing = false;
+    await pass(5_000);
+    expect(gate.requests.flatMap(({ pause }) => pause?.ms ?? [])).toEqual([600_000, 600_000]);
+  });
+
   test.each(['the credentials are refused', 'rate_limited'])(
     'a pause (%s) that was not told when what was refused is mended is told only where it is for throttling',
     async (reason) => {
