@@ -4,12 +4,15 @@
  *
  * Always: the ends of calls count for the newest epoch known alone; what makes room is told at most once, the rest again if the answer was lost.
  */
-import type { AcquireRequest, GatePolicy } from '../../shared/gate/acquire.ts';
+import type { AcquireRequest, GatePolicy, Grant } from '../../shared/gate/acquire.ts';
 import type { Permit } from './call-under-way.ts';
 import { ObservedBudgets } from './observed-budgets.ts';
 
 /** The reason of a pause that the provider asked for by throttling. */
 export const throttledReason = 'rate_limited';
+
+/** Failures are told at once when they are this share of the calls that may open a breaker: it then opens few calls late. */
+const pressingShare = 0.25;
 
 export interface GrantedPermit extends Permit {
   readonly epoch: number;
@@ -24,6 +27,8 @@ type Told = Pick<AcquireRequest, 'succeeded' | 'failed' | 'epoch' | 'returned' |
 export class GateReport {
   readonly budgets = new ObservedBudgets();
   #epoch = 0;
+  /** As the gate last said: what ends is its probe. */
+  #isHalfOpen = false;
   #succeeded = 0;
   #failed = 0;
   #returned = 0;
@@ -45,8 +50,11 @@ export class GateReport {
     return this.#succeeded > 0;
   }
 
-  get hasFailures(): boolean {
-    return this.#failed > 0;
+  /** The breaker waits for it: for the end of its probe, or for failures that may open it. */
+  isPressing({ minCalls, failureRate }: GatePolicy['breaker']): boolean {
+    const ended = this.#succeeded + this.#failed;
+    if (this.#isHalfOpen) return this.#hasProbeEnded || ended > 0;
+    return this.#failed > 0 && this.#failed >= Math.max(pressingShare * minCalls, failureRate * ended);
   }
 
   get hasReturns(): boolean {
@@ -100,7 +108,8 @@ export class GateReport {
   }
 
   /** What was to be told of permits of another epoch counts for nothing. It begins again where the gate has forgotten an account that nobody used. */
-  learnEpoch(epoch: number): void {
+  learn({ epoch, breaker }: Pick<Grant, 'epoch' | 'breaker'>): void {
+    this.#isHalfOpen = breaker === 'half_open';
     if (epoch === this.#epoch) return;
     this.#epoch = epoch;
     this.#succeeded = 0;

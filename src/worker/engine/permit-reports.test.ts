@@ -38,7 +38,7 @@ describe('what is told', () => {
       gate.isLosing = true;
       stock[end](permit);
       pump();
-      await pass(250);
+      await pass(200);
       gate.isLosing = false;
       await pass(1_000);
       expect(probesEnded(played)).toEqual([false, true, true]);
@@ -62,6 +62,39 @@ describe('what is told', () => {
       await pass(5_000);
       expect(probesEnded(played)).not.toContain(true);
     }
+  });
+
+  test('failures at once where they are a quarter of the calls that open the breaker, and most of those to be told', async () => {
+    const { gate, taken, stock, work, pump } = playStock();
+    stock.policy = { limits: [], maxConcurrency: 8, breaker: { failureRate: 0.5, minCalls: 8, windowMs: 10_000, openMs: 1_000 } };
+    await work(8);
+    const ends = async (...failures: boolean[]) => {
+      const before = gate.requests.length;
+      for (const hasFailed of failures) stock.report((taken.shift() as { permit: Permit }).permit, hasFailed);
+      pump();
+      await pass(1);
+      return gate.requests.slice(before).map(({ succeeded, failed }) => [succeeded, failed]);
+    };
+    expect(await ends(true)).toEqual([]);
+    expect(await ends(true)).toEqual([[0, 2]]);
+    expect(await ends(false, false, false, true, true)).toEqual([]);
+    expect(await ends(true)).toEqual([[3, 3]]);
+  });
+
+  test('what became of the probe at once, and again as soon as Redis is back where the answer was lost', async () => {
+    const { gate, taken, work, end } = playStock({ gate: { breaker: 'half_open', epoch: 7 } });
+    await work(1);
+    gate.breaker = 'closed';
+    gate.isLosing = true;
+    end((taken[0] as { permit: Permit }).permit);
+    await pass(1);
+    gate.isLosing = false;
+    await pass(260);
+    expect(gate.requests.slice(1).map(({ succeeded }) => succeeded)).toEqual([1, 1]);
+    await work(1);
+    end((taken[1] as { permit: Permit }).permit);
+    await pass(100);
+    expect(gate.requests.slice(3).map(({ succeeded }) => succeeded)).not.toContain(1);
   });
 
   test('a permit granted into an answer that is void goes back, and a probe with it', async () => {

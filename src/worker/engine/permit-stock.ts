@@ -228,6 +228,7 @@ export class PermitStock {
       isWorthAsking ||
       (mayWant && this.#slots.needsMore(demand)) ||
       this.#report.hasPause ||
+      this.#report.isPressing(this.#policy.breaker) ||
       this.#slots.hasTooMany(demand) ||
       now >= reportAt
     )
@@ -329,7 +330,7 @@ export class PermitStock {
     this.#slots.granted(grant, askedAt + this.#deps.holdTtlMs * 0.8);
     // Whatever announced that may have been lost on its way.
     if (grant.epoch > this.#report.epoch || grant.breaker === 'open' || grant.pausedUntilMs > 0) this.#voidAll();
-    this.#report.learnEpoch(grant.epoch);
+    this.#report.learn(grant);
     this.#askAgainAt = this.#nextAskAt(grant, needed, now);
     this.#pausedUntilMs = grant.pausedUntilMs;
     if (!this.#discardsAnswer) this.#mustAsk = false;
