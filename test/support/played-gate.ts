@@ -1,5 +1,6 @@
 /** A gate that a test plays: it grants starts at an even pace, tells its own clock, and takes its time to answer. */
 import type { AcquireRequest, Grant } from '../../src/shared/gate/acquire.ts';
+import type { LiftOptions } from '../../src/shared/gate/lift.ts';
 import type { Gate } from '../../src/worker/engine/permit-stock.ts';
 
 export interface PlayedGate extends Gate {
@@ -22,8 +23,8 @@ export interface PlayedGate extends Gate {
   breaker: Grant['breaker'];
   epoch: number;
   hasLeft: boolean;
-  /** How often a pause was lifted. */
-  lifted: number;
+  /** Each time that what answers brought about was lifted. */
+  readonly lifted: LiftOptions[];
 }
 
 export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
@@ -43,7 +44,7 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
     breaker: 'closed',
     epoch: 0,
     hasLeft: false,
-    lifted: 0,
+    lifted: [],
     async acquire(_account, _policy, request) {
       await wait(gate.thereMs);
       gate.requests.push(request);
@@ -55,8 +56,8 @@ export function createPlayedGate({ now }: { now: () => number }): PlayedGate {
     async leave() {
       gate.hasLeft = true;
     },
-    async lift() {
-      gate.lifted++;
+    async lift(_account, options) {
+      gate.lifted.push(options);
     },
   };
   return gate;

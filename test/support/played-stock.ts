@@ -23,7 +23,7 @@ export function playStock(part: { limits?: typeof limits; ready?: number; callMs
     {
       gate: {
         leave: (account) => gate.leave(account),
-        lift: (account, stays) => gate.lift(account, stays),
+        lift: (account, options) => gate.lift(account, options),
         async acquire(account, policy, request) {
           asking = request.keepSlots;
           try {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
 import { type Gates, gatePolicy, gateRequest, startGates } from '../../../test/support/gate.ts';
 import { connectRedis, disconnectRedis } from '../redis/connection.ts';
@@ -192,6 +192,46 @@ test('of pause and open breaker the later end decides', async () => {
   expect(await call('a', account, { want: 1, pause: { ms: 900_000, reason: 'x' } })).toMatchObject({
     refusedBy: 'paused',
     retryInMs: 900_000,
+  });
+});
+
+describe('lifted, since what failed is not the same any more', () => {
+  const mended = { stays: 'rate_limited', closesBreaker: true };
+
+  test.each(['open', 'half open'])('an %s breaker closes for all workers, who are told once, and begins anew', async (state) => {
+    const account = newAccount();
+    const before = state === 'open' ? (await call('a', account, { failed: 20 })).epoch : await halfOpen(account);
+    const heard: string[] = [];
+    const listener = connectRedis(gates.url, { name: 'listener' });
+    onTestFinished(() => disconnectRedis(listener));
+    listener.on('message', (_channel: string, name: string) => heard.push(name));
+    await listener.subscribe(gates.keys.gateLifted);
+    await gates.worker('b').lift(account);
+    expect((await call('a', account, {})).breaker).not.toBe('closed');
+    await gates.worker('b').lift(account, mended);
+    await gates.worker('a').lift(account, mended);
+    await gates.redis.publish(gates.keys.gateLifted, 'end');
+    await eventually(() => heard.at(-1) === 'end');
+    expect(heard).toEqual([account, 'end']);
+    // Calls that began before count for nothing.
+    const grant = await call('a', account, { want: 2, failed: 20, epoch: before });
+    expect(grant).toMatchObject({ breaker: 'closed', startsMs: [0, 0] });
+    expect((await call('a', account, { failed: 20, epoch: grant.epoch })).breaker).toBe('open');
+    expect(await gates.redis.pttl(gates.keys.gate(account))).toBeGreaterThan(0);
+  });
+
+  test('what a closed one has counted is forgotten, and nobody is told; a pause for throttling stays', async () => {
+    const account = newAccount();
+    const { epoch } = await call('a', account, { failed: 19, pause: { ms: 60_000, reason: 'rate_limited' } });
+    await gates.worker('a').lift(account, mended);
+    expect(await call('a', account, { want: 1, failed: 19, epoch })).toMatchObject({ breaker: 'closed', refusedBy: 'paused' });
+    expect((await call('a', account, { failed: 1 })).breaker).toBe('closed');
+  });
+
+  test('an account that nothing is known of stays unknown', async () => {
+    const account = newAccount();
+    await gates.worker('a').lift(account, mended);
+    expect(await gates.redis.exists(gates.keys.gate(account))).toBe(0);
   });
 });
 

@@ -38,7 +38,7 @@ test('every key expires, none before it has ceased to matter', async () => {
 test('a pause that is lifted is over for all workers, who are told; one for a reason that stays is not lifted', async () => {
   const [a, b] = [gates.worker('a'), gates.worker('b')];
   await a.acquire('lifted', policy, gateRequest({ pause: { ms: 60_000, reason: 'rate_limited' } }));
-  await a.lift('lifted', 'rate_limited');
+  await a.lift('lifted', { stays: 'rate_limited' });
   expect(await b.acquire('lifted', policy, asking)).toMatchObject({ refusedBy: 'paused', startsMs: [] });
   const heard: string[] = [];
   const subscriber = connectRedis(gates.url, { name: 'lifted' });

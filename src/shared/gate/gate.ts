@@ -5,7 +5,7 @@
 import { type AcquireRequest, acquire, type GateDeps, type GatePolicy, type Grant } from './acquire.ts';
 import { clear } from './clear.ts';
 import { leave } from './leave.ts';
-import { lift } from './lift.ts';
+import { type LiftOptions, lift } from './lift.ts';
 import { type ClosedUntil, closedUntil, type GateStatus, peek } from './peek.ts';
 
 export interface Gate {
@@ -14,8 +14,8 @@ export interface Gate {
   /** Until when nothing starts, whatever is asked. */
   closedUntil(account: string): Promise<ClosedUntil>;
   leave(account: string): Promise<void>;
-  /** Ends a pause, but for one whose reason is `stays`. */
-  lift(account: string, stays?: string): Promise<void>;
+  /** Ends a pause. */
+  lift(account: string, options?: LiftOptions): Promise<void>;
   clear(account: string): Promise<void>;
 }
 
@@ -26,7 +26,7 @@ export function createGate(deps: GateDeps): Gate {
     peek: (account, policy) => peek(deps, account, policy),
     closedUntil: (account) => closedUntil(deps, account),
     leave: (account) => leave(deps, account),
-    lift: (account, stays) => lift(deps, account, stays),
+    lift: (account, options) => lift(deps, account, options),
     clear: (account) => clear(deps, account),
   };
 }

@@ -24,13 +24,13 @@ describe('configuration', () => {
     expect(adapters.map(({ closed }) => closed)).toEqual([1, 0]);
   });
 
-  test('a changed one lifts the pause that the former brought about; a call of the former is known as such', async () => {
+  test('a changed one lifts the pause and the opening that the former brought about; a call of the former is known as such', async () => {
     const ended: boolean[] = [];
     const { dispatcher, gate, sent, configure } = startDispatcher({ onEnd: ({ isOutdated }) => void ended.push(isOutdated) });
     await enterAll(dispatcher, lanesOf(1));
-    expect(gate.lifted).toBe(0);
+    expect(gate.lifted).toEqual([]);
     configure();
-    expect(gate.lifted).toBe(1);
+    expect(gate.lifted).toEqual([{ stays: 'rate_limited', closesBreaker: true }]);
     await enterAll(dispatcher, lanesOf(1, aQueue('crm', aShard({ shard: 1 }))));
     sent[0]?.end();
     sent[1]?.end();

@@ -111,6 +111,8 @@ test('what tells nothing of the provider’s health is passed over, and not repo
   ];
   for (const [outcome, startedAt] of told) end(aLane([anOperation(1)]), outcome, { startedAt });
   expect(stock.passOver).toHaveBeenCalledTimes(told.length);
+  end(aLane([anOperation(1)]), failed('transient'), { startedAt: 5_000, isOutdated: true });
+  expect(stock.passOver).toHaveBeenCalledTimes(told.length + 1);
   expect(reports).toEqual([]);
   end(aLane([anOperation(1)]), failed('auth', { code: 'unauthorized' }), { startedAt: 5_000 });
   expect(reports).toEqual([false]);

@@ -329,9 +329,12 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string
   return groups;
 }
 
-/** Of the provider's health: it is there but wants fewer calls, the call was cut by us, or it was not asked for want of credentials. */
-const tellsNothing = ({ kind, code }: ProviderError, { startedAt }: CallUnderWay): boolean =>
-  kind === 'rate_limited' || code === cutByUs || (kind === 'auth' && startedAt === 0);
+/**
+ * Of the provider's health: it is there but wants fewer calls, the call was cut by us, it was not asked for want of credentials, or it was asked
+ * at an address or with credentials that have been replaced.
+ */
+const tellsNothing = ({ kind, code }: ProviderError, { startedAt, isOutdated }: CallUnderWay): boolean =>
+  isOutdated || kind === 'rate_limited' || code === cutByUs || (kind === 'auth' && startedAt === 0);
 
 const wasAnswered = (outcome: CallOutcome): boolean => outcome.status !== 'unsent';
 const isThrottled = (outcome: CallOutcome): boolean => outcome.status === 'failed' && outcome.error.kind === 'rate_limited';

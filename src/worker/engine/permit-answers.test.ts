@@ -158,7 +158,7 @@ describe('when the gate says no', () => {
       stock.pause(60_000, reason);
       stock.lift();
       await pass(100);
-      expect(gate.lifted).toBe(1);
+      expect(gate.lifted).toHaveLength(1);
       expect(gate.requests.flatMap(({ pause }) => pause?.reason ?? [])).toEqual(reason === 'rate_limited' ? [reason] : []);
     },
   );

@@ -8,6 +8,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { AcquireRequest, GatePolicy, Grant } from '../../shared/gate/acquire.ts';
 import type { BudgetReport } from '../../shared/gate/budgets.ts';
+import type { LiftOptions } from '../../shared/gate/lift.ts';
 import { useWithinMs } from '../../shared/gate/limits.ts';
 import type { Permit } from './call-under-way.ts';
 import { ClockBounds } from './clock-bounds.ts';
@@ -39,7 +40,7 @@ const longestWaitMs = 3_600_000;
 export interface Gate {
   acquire(account: string, policy: GatePolicy, request: AcquireRequest): Promise<Grant>;
   leave(account: string): Promise<void>;
-  lift(account: string, stays: string): Promise<void>;
+  lift(account: string, options: LiftOptions): Promise<void>;
 }
 
 export interface PermitStockDeps {
@@ -174,10 +175,14 @@ export class PermitStock {
     this.revoke();
   }
 
-  /** What the provider refused is not the same any more: a pause for that reason ends, for the whole fleet. One for throttling stays. */
+  /**
+   * The provider's address, or what it refused, is not the same any more: a pause for refused credentials ends, and an open breaker closes, for
+   * the whole fleet. A pause for throttling stays.
+   */
   lift(): void {
     this.#report.forgetRefusal();
-    this.#deps.gate.lift(this.#deps.account, throttledReason).catch((error) => this.#deps.onError(error));
+    const { gate, account, onError } = this.#deps;
+    gate.lift(account, { stays: throttledReason, closesBreaker: true }).catch((error) => onError(error));
   }
 
   /** What the answers of a call said of the account's limits. `sentAt`: its last request. */
