@@ -8,15 +8,16 @@ const raw = (headers: Record<string, string>) =>
 describe('readRetryAfterMs', () => {
   it.each([
     ['seconds', '7', 7_000],
-    ['no seconds', '0', 0],
+    ['no seconds', '0', undefined],
     ['part of a second', '0.5', 500],
     ['an HTTP date', 'Fri, 01 May 2026 12:00:30 GMT', 30_000],
     ['an ISO date', '2026-05-01T12:00:05Z', 5_000],
     ['an ISO date without a zone', '2026-05-01T12:00:05', 5_000],
-    ['a date gone by', 'Fri, 01 May 2026 11:00:00 GMT', 0],
+    ['a date gone by', 'Fri, 01 May 2026 11:00:00 GMT', undefined],
     ['more than a day', '9999999999', 86_400_000],
     ['nonsense', 'soon', undefined],
-    ['a negative number of seconds', '-5x', undefined],
+    ['a negative number of seconds', '-5', undefined],
+    ['a negative number and nonsense', '-5x', undefined],
     ['nothing', '', undefined],
   ])('reads %s', (_, value, expected) => {
     expect(readRetryAfterMs(raw({ 'Retry-After': value }), nowMs)).toBe(expected);

@@ -5,7 +5,7 @@ const maxRetryAfterMs = 86_400_000;
 /** An ISO date and time that names no zone means UTC here; JavaScript would take the machine's. */
 const zonelessDate = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+$/;
 
-/** Milliseconds to wait by `Retry-After`: seconds, an HTTP date or an ISO date. Undefined without one, or where it makes no sense. */
+/** Milliseconds to wait by `Retry-After`: seconds, an HTTP date or an ISO date. Undefined without one, or where it names no time to come. */
 export function readRetryAfterMs(headers: readonly Buffer[], nowMs: number): number | undefined {
   const text = readHeader(headers, 'retry-after')?.trim();
   if (text === undefined || text === '') return undefined;
@@ -17,8 +17,9 @@ export function readRetryAfterMs(headers: readonly Buffer[], nowMs: number): num
   return bounded(atMs - (Number.isNaN(theirNowMs) ? nowMs : theirNowMs));
 }
 
-function bounded(ms: number): number {
-  return Math.min(Math.max(Math.ceil(ms), 0), maxRetryAfterMs);
+/** A time that is over, like none at all, says nothing of how long to wait: whoever throttles nonetheless gets the usual pause. */
+function bounded(ms: number): number | undefined {
+  return ms > 0 ? Math.min(Math.ceil(ms), maxRetryAfterMs) : undefined;
 }
 
 /** The first header of that name (in lower case); `headers` holds names and values in turn. */

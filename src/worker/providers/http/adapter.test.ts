@@ -136,10 +136,12 @@ describe('a refusal', () => {
     expect(await sendOne(adapter)).toMatchObject({ error: { kind: 'rate_limited', retryAfterMs: 7_000, providerStatus: 429 } });
     answer = { status: 503, headers: { 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() } };
     expect(await sendOne(adapter)).toMatchObject({ error: { kind: 'rate_limited', retryAfterMs: expect.closeTo(3_600_000, -4) } });
-    answer = { status: 429, headers: {} };
-    const unsaid = await sendOne(adapter);
-    expect(unsaid).toMatchObject({ error: { kind: 'rate_limited' } });
-    expect(unsaid.status === 'failed' && unsaid.error.retryAfterMs).toBeUndefined();
+    for (const headers of [{}, { 'retry-after': '0' }, { 'retry-after': '-5' }, { 'retry-after': 'Fri, 01 May 2015 12:00:00 GMT' }]) {
+      answer = { status: 429, headers: headers as Record<string, string> };
+      const unsaid = await sendOne(adapter);
+      expect(unsaid).toMatchObject({ error: { kind: 'rate_limited' } });
+      expect(unsaid.status === 'failed' && unsaid.error.retryAfterMs).toBeUndefined();
+    }
     answer = { status: 503, headers: {} };
     expect(await sendOne(adapter)).toMatchObject({ error: { kind: 'transient', code: 'provider_error' } });
   });
