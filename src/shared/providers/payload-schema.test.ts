@@ -1,3 +1,4 @@
+import { formatNames } from 'ajv-formats/dist/formats.js';
 import { describe, expect, it } from 'vitest';
 import { checkPayloadSchema, compilePayloadSchema } from './payload-schema.ts';
 
@@ -84,6 +85,61 @@ describe('compilePayloadSchema', () => {
     expect(check.check({ list: Array.from({ length: 40 }, () => 'a'.repeat(1_000)) })).toEqual(tooMuch);
     // Each payload anew.
     for (let times = 0; times < 3; times += 1) expect(check.check({ not: 'a'.repeat(20_000) })).toEqual([]);
+  });
+
+  it('takes a long text of any format in its stride', () => {
+    // Of the format `url` as the plugin has it, a dozen of them take seconds each.
+    const starts = [
+      '',
+      'http://',
+      'https://',
+      'ftp://',
+      'http://a@',
+      'https://a@',
+      'P',
+      '/',
+      'a@',
+      '{',
+      'urn:',
+      'a://[',
+      '2020-01-01T',
+      '::',
+    ];
+    const units = ['a', '1', ':', '@', '/', '.', '-', 'a.', 'a@', 'a@b.cc/', '%aa', '{a}', '1.', '~0', 'A+/='];
+    const { check } = compilePayloadSchema({ properties: Object.fromEntries(formatNames.map((format) => [format, { format }])) });
+    for (const start of starts) {
+      for (const unit of units) {
+        const text = `${start}${unit.repeat(60_000 / unit.length)} `;
+        check(Object.fromEntries(formatNames.map((format) => [format, text])));
+      }
+    }
+  });
+
+  it('knows the same URLs as the plugin, but for a slash before the host’s @', () => {
+    const { check } = compilePayloadSchema({ properties: { a: { format: 'url' } } });
+    const isUrl = (a: string) => check({ a }).length === 0;
+    const good = [
+      'http://a.cc',
+      'https://u:p@a.cc:8080/x?y#z',
+      'ftp://ü.example',
+      'http://u@v@a.cc',
+      'http://a.cc/x@10.0.0.1',
+      'http://8.8.8.8/',
+    ];
+    const bad = [
+      '',
+      'a.cc',
+      'http://',
+      'http://localhost',
+      'http://10.0.0.1',
+      'http://u:p@127.0.0.1',
+      'http://a.cc/x y',
+      'http://@a.cc',
+      'http://a..cc',
+    ];
+    expect(good.filter((url) => !isUrl(url))).toEqual([]);
+    expect(bad.filter(isUrl)).toEqual([]);
+    expect(isUrl('http://localhost/x@a.cc')).toBe(false);
   });
 
   it('takes the same $id twice', () => {
