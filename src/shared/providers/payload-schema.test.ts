@@ -37,10 +37,9 @@ describe('checkPayloadSchema', () => {
     expect(checkPayloadSchema(schema)).toEqual([{ path, message: expect.any(String) }]);
   });
 
-  it('refuses a schema nested without end', () => {
-    let schema: Record<string, unknown> = {};
-    for (let depth = 0; depth < 40; depth += 1) schema = { not: schema };
-    expect(checkPayloadSchema(schema)[0]?.message).toContain('nested');
+  it.each([40, 100_000])('refuses a schema nested %i deep', (levels) => {
+    const schema = JSON.parse(`${'{"not":'.repeat(levels)}{}${'}'.repeat(levels)}`);
+    expect(checkPayloadSchema(schema)).toEqual([{ path: '', message: 'is nested more than 32 deep' }]);
   });
 });
 

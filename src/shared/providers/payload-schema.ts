@@ -34,9 +34,11 @@ const linearUrl = new RegExp(pluginUrl.replace('(?:\\S+(?::\\S*)?@)?', '(?:[^\\s
 
 /** What keeps a schema from being used; empty when nothing does. */
 export function checkPayloadSchema(schema: JsonObject): readonly FieldError[] {
+  // First: everything else walks to the bottom.
+  if (isDeeper(schema, maxDepth)) return [{ path: '', message: `is nested more than ${maxDepth} deep` }];
   if (Buffer.byteLength(JSON.stringify(schema)) > maxSchemaBytes) return [{ path: '', message: 'has more than 64 KiB' }];
   const errors: FieldError[] = [];
-  inspect(schema, '', 0, errors);
+  inspect(schema, '', errors);
   if (errors.length > 0) return errors.slice(0, maxErrors);
   try {
     compilePayloadSchema(schema);
@@ -46,17 +48,18 @@ export function checkPayloadSchema(schema: JsonObject): readonly FieldError[] {
   }
 }
 
-function inspect(node: unknown, path: string, depth: number, errors: FieldError[]): void {
-  if (depth > maxDepth) {
-    errors.push({ path, message: `is nested more than ${maxDepth} deep` });
-    return;
-  }
+function isDeeper(node: unknown, levels: number): boolean {
+  if (levels < 0) return true;
+  return typeof node === 'object' && node !== null && Object.values(node).some((value) => isDeeper(value, levels - 1));
+}
+
+function inspect(node: unknown, path: string, errors: FieldError[]): void {
   if (typeof node !== 'object' || node === null) return;
   for (const [name, value] of Object.entries(node)) {
     const inner = path === '' ? name : `${path}.${name}`;
     const message = checkKeyword(name, value);
     if (message) errors.push({ path: inner, message });
-    inspect(value, inner, depth + 1, errors);
+    inspect(value, inner, errors);
   }
 }
 
