@@ -5,7 +5,8 @@ import type { AuthConfig } from './config.ts';
 
 const visibleAscii = /^[\x21-\x7e]+$/;
 const headerText = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
-const secret = z.string().min(1).max(8_192);
+const maxSecretLength = 8_192;
+const secret = z.string().min(1).max(maxSecretLength);
 const identifier = z.string().min(1).max(1_024);
 const url = z.string().min(1).max(2_048);
 
@@ -46,7 +47,8 @@ export const authWires = {
   basic: z.strictObject({
     type: z.literal('basic'),
     username: identifier.regex(/^[^:]*$/, 'must not hold a colon'),
-    password: secret,
+    // Where the user name is the key, there is none.
+    password: z.string().max(maxSecretLength),
   }),
   oauth2_client_credentials: z.strictObject({
     type: z.literal('oauth2_client_credentials'),

@@ -217,6 +217,12 @@ describe('secrets', () => {
     expect(maskSecrets(valid({ ...minimal, auth_config: auth }).wire).auth_config).toEqual({ ...auth, password: '***' });
   });
 
+  it('may be an empty password, where the user name is the key', () => {
+    const empty = { type: 'basic' as const, username: 'key', password: '' };
+    expect(valid({ ...minimal, auth_config: empty }).config.auth).toEqual(empty);
+    expect(valid({ ...minimal, auth_config: { ...empty, password: '***' } }, { keptAuth: empty }).config.auth).toEqual(empty);
+  });
+
   it('sent back masked keep what is stored', () => {
     const sent = { ...minimal, auth_config: { ...auth, username: 'new', password: '***' } };
     expect(valid(sent, { keptAuth: auth }).config.auth).toEqual({ type: 'basic', username: 'new', password: 'sesame' });

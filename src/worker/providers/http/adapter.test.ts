@@ -31,6 +31,7 @@ describe('one call for each operation', () => {
   it.each([
     [{ type: 'none' }, 'authorization', undefined],
     [{ type: 'bearer', token: 't0ken' }, 'authorization', 'Bearer t0ken'],
+    [{ type: 'basic', username: 'key', password: '' }, 'authorization', `Basic ${Buffer.from('key:').toString('base64')}`],
     [{ type: 'basic', username: 'u', password: 'pä:ß' }, 'authorization', `Basic ${Buffer.from('u:pä:ß').toString('base64')}`],
     [{ type: 'api_key', value: 'k3y' }, 'x-api-key', 'k3y'],
     [{ type: 'api_key', header: 'X-Token', value: 'k3y' }, 'x-token', 'k3y'],
