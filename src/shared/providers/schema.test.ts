@@ -163,6 +163,11 @@ describe('what is wrong', () => {
     expect(errorsOf({ ...minimal, ...fields }).map((error) => error.path)).toContain(path);
   });
 
+  it('is told of a mapping far too large, in a moment', () => {
+    const mapping = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`a${index}`, `b${index}`]));
+    expect(errorsOf({ ...minimal, mapping })).toEqual([{ path: 'mapping', message: 'must be at most 1000 fields' }]);
+  });
+
   it.each([[undefined], [null], [[]], ['text'], [1]])('is told for a body that is %j', (input) => {
     expect(errorsOf(input)).toHaveLength(1);
   });

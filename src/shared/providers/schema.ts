@@ -134,15 +134,22 @@ function checkAuthUrls({ auth_config: auth }: ProviderWire, network: NetworkPoli
 const maxMappedFields = 1_000;
 
 function checkPayloadFields(wire: ProviderWire): FieldError[] {
-  const errors: FieldError[] = [];
-  const targets = Object.values(wire.mapping ?? {}).filter((target) => target !== null);
-  if (targets.length > maxMappedFields) errors.push({ path: 'mapping', message: `must be at most ${maxMappedFields} fields` });
-  for (const [source, target] of Object.entries(wire.mapping ?? {})) {
-    const isTwice = target !== null && targets.indexOf(target) !== targets.lastIndexOf(target);
-    if (isTwice) errors.push({ path: `mapping.${source}`, message: `${JSON.stringify(target)} is the target of several fields` });
-  }
+  const errors = checkMapping(wire.mapping ?? {});
   for (const { path, message } of wire.schema ? checkPayloadSchema(wire.schema) : []) {
     errors.push({ path: path === '' ? 'schema' : `schema.${path}`, message });
+  }
+  return errors;
+}
+
+function checkMapping(mapping: NonNullable<ProviderWire['mapping']>): FieldError[] {
+  const mapped = Object.entries(mapping).filter(([, target]) => target !== null);
+  const errors: FieldError[] = [];
+  if (mapped.length > maxMappedFields) errors.push({ path: 'mapping', message: `must be at most ${maxMappedFields} fields` });
+  const sources = new Map<unknown, number>();
+  for (const [, target] of mapped) sources.set(target, (sources.get(target) ?? 0) + 1);
+  for (const [source, target] of mapped) {
+    const isTwice = sources.get(target) !== 1;
+    if (isTwice) errors.push({ path: `mapping.${source}`, message: `${JSON.stringify(target)} is the target of several fields` });
   }
   return errors;
 }
