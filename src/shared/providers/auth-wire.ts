@@ -97,10 +97,16 @@ export const secretFields: Readonly<Record<AuthWire['type'], readonly string[]>>
   salesforce_jwt: ['private_key'],
 };
 
+/** None of a type that there is not here: another version may have stored it. */
+export function secretFieldsOf(auth: { readonly type?: unknown } | undefined): readonly string[] {
+  const type = auth?.type;
+  return typeof type === 'string' && Object.hasOwn(secretFields, type) ? secretFields[type as AuthWire['type']] : [];
+}
+
 /** The same credentials with every secret replaced. */
 export function mapSecrets(auth: AuthWire, replace: (secret: string, field: string) => string): AuthWire {
   const replaced: Record<string, unknown> = { ...auth };
-  for (const field of secretFields[auth.type]) replaced[field] = replace(String(replaced[field]), field);
+  for (const field of secretFieldsOf(auth)) replaced[field] = replace(String(replaced[field]), field);
   return replaced as AuthWire;
 }
 

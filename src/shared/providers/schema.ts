@@ -5,7 +5,7 @@
 
 import type { FieldError } from '../domain/field-error.ts';
 import { checkProviderUrl, type NetworkPolicy } from './address.ts';
-import { type AuthWire, mapSecrets, secretFields, toAuth } from './auth-wire.ts';
+import { type AuthWire, mapSecrets, secretFieldsOf, toAuth } from './auth-wire.ts';
 import type { ProviderConfig, RateLimit } from './config.ts';
 import { fieldOf, toFieldErrors, withoutFaulty } from './field-errors.ts';
 import { checkAgainstKind, fillKindDefaults, parseOptions } from './kind-rules.ts';
@@ -80,9 +80,8 @@ export function fillKeptSecrets(input: unknown, kept: AuthWire | string | undefi
   if (!isObject(input) || !isObject(input['auth_config'])) return { input, errors: [] };
   const auth: Record<string, unknown> = { ...input['auth_config'] };
   const type = auth['type'];
-  const fields = typeof type === 'string' && Object.hasOwn(secretFields, type) ? secretFields[type as AuthWire['type']] : [];
   const errors: FieldError[] = [];
-  for (const field of fields) {
+  for (const field of secretFieldsOf(auth)) {
     if (auth[field] !== maskedSecret) continue;
     if (typeof kept === 'string') errors.push({ path: `auth_config.${field}`, message: `cannot be kept, send it again: ${kept}` });
     else if (kept?.type !== type)

@@ -245,6 +245,18 @@ describe('what cannot be read', () => {
     ]);
   });
 
+  it('with credentials of a type that another version knows is changed with new ones only', async () => {
+    await store.create({ ...crm, auth_config: { type: 'none' } });
+    const text = (await redis.hget(keys.providers, 'crm')) as string;
+    await redis.hset(keys.providers, 'crm', text.replace('"type":"none"', '"type":"mtls","key":"sealed"'));
+    expect(await store.patch('crm', { timeout_ms: 5 })).toEqual({
+      status: 'invalid',
+      errors: [{ path: 'auth_config.type', message: expect.stringContaining('bearer') }],
+    });
+    expect((await store.setPaused('crm', true)).status).toBe('replaced');
+    expect((await store.patch('crm', { auth_config: crm.auth_config })).status).toBe('replaced');
+  });
+
   it('can be replaced, paused where it is only sealed with another key, and removed', async () => {
     await open({ sealer: createSealer(randomBytes(32)) }).create(crm);
     expect((await store.setPaused('crm', true)).status).toBe('replaced');

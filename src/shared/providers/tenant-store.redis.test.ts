@@ -226,6 +226,17 @@ describe('a change of the provider', () => {
     expect((await store.put('crm', { ...crm, kind: 'outreach', batch: undefined, options: {} })).status).toBe('replaced');
   });
 
+  it('with credentials of a type that another version knows is changed with new ones only', async () => {
+    await store.putTenant('crm', 'acme', own);
+    const text = (await redis.hget(keys.providers, 'crm/acme')) as string;
+    await redis.hset(keys.providers, 'crm/acme', text.replace('"type":"bearer"', '"type":"mtls"'));
+    expect(await store.patchTenant('crm', 'acme', { max_concurrency: 5 })).toEqual({
+      status: 'invalid',
+      errors: [{ path: 'auth_config.type', message: expect.stringContaining('bearer') }],
+    });
+    expect((await store.patchTenant('crm', 'acme', { auth_config: own.auth_config })).status).toBe('replaced');
+  });
+
   it('is not held up by what cannot be read of a tenant', async () => {
     await redis.hset(keys.providers, 'crm/acme', 'damaged');
     expect((await store.patch('crm', { timeout_ms: 5 })).status).toBe('replaced');
