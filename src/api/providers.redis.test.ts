@@ -29,6 +29,20 @@ describe('providers', () => {
     expect((await register(api, 'life')).status).toBe(201);
   });
 
+  it('are told fifty of their faults, each with the beginning of its place', async () => {
+    const unknown = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`a${index}`, 1]));
+    for (const [path, method] of [
+      ['/providers/many', 'PUT'],
+      ['/providers/crm/tenants/acme', 'PUT'],
+    ] as const) {
+      await register(api, 'crm');
+      const { status, text, body } = await api.ask(method, path, { base_url: crm.base_url, [`long${'x'.repeat(5_000)}`]: 1, ...unknown });
+      expect(status, path).toBe(422);
+      expect(body.errors).toHaveLength(50);
+      expect(text.length, path).toBeLessThan(10_000);
+    }
+  });
+
   it('never show a secret, and keep it when it comes back masked', async () => {
     const sent = await register(api, 'secret', { auth_config: { type: 'bearer', token: 'hunter2hunter2' } });
     const again = await api.ask('PUT', '/providers/secret', sent.body);

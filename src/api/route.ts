@@ -190,6 +190,11 @@ export async function readObjectBody(c: ApiContext): Promise<Fields> {
   return parsed.value;
 }
 
+const maxErrors = 50;
+const maxPathLength = 200;
+
+/** A body may have a fault in every few of its bytes: of so many the first are told, with the beginning of where they are. */
 export function invalid(errors: readonly FieldError[]): ProblemError {
-  return new ProblemError('invalid', { errors });
+  const told = errors.slice(0, maxErrors).map(({ path, message }) => ({ path: path.slice(0, maxPathLength), message }));
+  return new ProblemError('invalid', { errors: told });
 }

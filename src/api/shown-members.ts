@@ -66,6 +66,5 @@ export function toPatchProperties(names: readonly string[]): Readonly<Record<str
 /** Null takes a field back: of a field that there is none, that would be taken for done. Throws `invalid`. */
 export function refuseUnknown(body: Fields, known: Readonly<Record<string, object>>): void {
   const unknown = Object.keys(body).filter((name) => body[name] === null && !Object.hasOwn(known, name));
-  if (unknown.length > 0)
-    throw invalid(unknown.slice(0, 50).map((name) => ({ path: name.slice(0, 100), message: 'is not a known field' })));
+  if (unknown.length > 0) throw invalid(unknown.map((name) => ({ path: name, message: 'is not a known field' })));
 }

@@ -245,10 +245,10 @@ function readFilter(body: Readonly<Record<string, unknown>>): FilterBody {
   const errors: FieldError[] = [];
   for (const [name, value] of Object.entries(body)) {
     const rule = filterMembers.get(name);
-    if (!rule) errors.push({ path: name.slice(0, 100), message: 'no such member of a filter' });
+    if (!rule) errors.push({ path: name, message: 'no such member of a filter' });
     else if (!rule.isMet(value)) errors.push({ path: name, message: rule.message });
   }
-  if (errors.length > 0) throw invalid(errors.slice(0, 50));
+  if (errors.length > 0) throw invalid(errors);
   return body as FilterBody;
 }
 
