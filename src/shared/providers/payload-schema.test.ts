@@ -141,6 +141,27 @@ describe('compilePayloadSchema', () => {
     expect(isUrl('http://localhost/x@a.cc')).toBe(false);
   });
 
+  it('makes one check of a schema, however often it is read', () => {
+    const again = () => JSON.parse(JSON.stringify(contact));
+    const whole = compilePayloadSchema(contact);
+    expect(checkPayloadSchema(again())).toEqual([]);
+    expect(compilePayloadSchema(again())).toBe(whole);
+    const partial = compilePayloadSchema(again(), { isPartial: true });
+    expect(partial).not.toBe(whole);
+    expect(compilePayloadSchema(again(), { isPartial: true })).toBe(partial);
+    expect(compilePayloadSchema({ ...contact, title: 'another' })).not.toBe(whole);
+  });
+
+  it('forgets the one that was read longest ago', () => {
+    const first = compilePayloadSchema({ title: 'first' });
+    const second = compilePayloadSchema({ title: 'second' });
+    for (let index = 0; index < 499; index += 1) {
+      checkPayloadSchema({ title: `refused ${index}`, $async: true });
+      expect(compilePayloadSchema({ title: 'first' })).toBe(first);
+    }
+    expect(compilePayloadSchema({ title: 'second' })).not.toBe(second);
+  });
+
   it('takes the same $id twice', () => {
     const named = { $id: 'contact', type: 'object' };
     expect(compilePayloadSchema(named).check({})).toEqual([]);

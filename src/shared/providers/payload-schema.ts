@@ -1,6 +1,6 @@
 /**
- * JSON Schemas of outgoing payloads (draft 7 as ajv reads it): checked when a provider is registered, compiled once where calls are
- * made. A schema comes from an operator and is run on everybody's data, so it is bounded: in size, in depth, in its patterns;
+ * JSON Schemas of outgoing payloads (draft 7 as ajv reads it): checked when a provider is registered, compiled once in each
+ * process. A schema comes from an operator and is run on everybody's data, so it is bounded: in size, in depth, in its patterns;
  * and it cannot make us fetch anything.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
@@ -34,17 +34,55 @@ const linearUrl = new RegExp(pluginUrl.replace('(?:\\S+(?::\\S*)?@)?', '(?:[^\\s
 
 /** What keeps a schema from being used; empty when nothing does. */
 export function checkPayloadSchema(schema: JsonObject): readonly FieldError[] {
+  return readSchema(schema).errors;
+}
+
+/**
+ * Throws on a schema that `checkPayloadSchema` refuses. `isPartial`: the payload holds changed fields only, so that the schema's own
+ * `required` (not that of nested objects) is not asked for.
+ */
+export function compilePayloadSchema(schema: JsonObject, options: { isPartial?: boolean } = {}): PayloadCheck {
+  const { required: _, ...partial } = schema;
+  const { check, errors } = readSchema(options.isPartial ? partial : schema);
+  if (!check) throw new Error(`the schema ${errors[0]?.path} ${errors[0]?.message}`);
+  return check;
+}
+
+interface ReadSchema {
+  readonly errors: readonly FieldError[];
+  /** Where there are no errors. */
+  readonly check?: PayloadCheck;
+}
+
+/**
+ * The schemas that were read last, by their text: a configuration is read whenever it or its provider changes, by each of a provider's
+ * tenants anew, and a schema takes tens of milliseconds. One takes some 50 KB, and its text.
+ */
+const readSchemas = new Map<string, ReadSchema>();
+const maxReadSchemas = 500;
+
+function readSchema(schema: JsonObject): ReadSchema {
   // First: everything else walks to the bottom.
-  if (isDeeper(schema, maxDepth)) return [{ path: '', message: `is nested more than ${maxDepth} deep` }];
-  if (Buffer.byteLength(JSON.stringify(schema)) > maxSchemaBytes) return [{ path: '', message: 'has more than 64 KiB' }];
+  if (isDeeper(schema, maxDepth)) return { errors: [{ path: '', message: `is nested more than ${maxDepth} deep` }] };
+  const text = JSON.stringify(schema);
+  if (Buffer.byteLength(text) > maxSchemaBytes) return { errors: [{ path: '', message: 'has more than 64 KiB' }] };
+  const read = readSchemas.get(text) ?? readNew(schema);
+  readSchemas.delete(text);
+  readSchemas.set(text, read);
+  const [oldest] = readSchemas.keys();
+  if (readSchemas.size > maxReadSchemas && oldest !== undefined) readSchemas.delete(oldest);
+  return read;
+}
+
+function readNew(schema: JsonObject): ReadSchema {
   const errors: FieldError[] = [];
   inspect(schema, '', errors);
-  if (errors.length > 0) return errors.slice(0, maxErrors);
+  if (errors.length > 0) return { errors: errors.slice(0, maxErrors) };
   try {
-    compilePayloadSchema(schema);
-    return [];
+    return { errors, check: compile(schema) };
   } catch (error) {
-    return [{ path: '', message: `is no JSON Schema: ${error instanceof Error ? error.message.slice(0, 300) : 'cannot be compiled'}` }];
+    const reason = error instanceof Error ? error.message.slice(0, 300) : 'cannot be compiled';
+    return { errors: [{ path: '', message: `is no JSON Schema: ${reason}` }] };
   }
 }
 
@@ -80,18 +118,14 @@ function whyNoPattern(source: string): string | undefined {
   return read.status === 'refused' ? read.message : undefined;
 }
 
-/**
- * Throws on a schema that `checkPayloadSchema` refuses. `isPartial`: the payload holds changed fields only, so that the schema's own
- * `required` (not that of nested objects) is not asked for.
- */
-export function compilePayloadSchema(schema: JsonObject, options: { isPartial?: boolean } = {}): PayloadCheck {
+function compile(schema: JsonObject): PayloadCheck {
   // An instance for each schema: ajv keeps what it compiled, and names ($id) in one instance must not clash.
   const work = createPatternWork();
   const ajv = new Ajv({ strict: false, allErrors: true, validateSchema: true, code: { regExp: work.regExp }, logger: false });
   addFormats(ajv);
   ajv.addFormat('url', linearUrl);
-  const { $schema: _dialect, required, ...rest } = schema;
-  const validate: ValidateFunction = ajv.compile(options.isPartial || required === undefined ? rest : { ...rest, required });
+  const { $schema: _dialect, ...rest } = schema;
+  const validate: ValidateFunction = ajv.compile(rest);
   return {
     check: (payload) => work.limit(() => (validate(payload) ? [] : (validate.errors ?? []).slice(0, maxErrors).map(toFieldError))),
   };
