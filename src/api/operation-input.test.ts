@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -156,6 +157,13 @@ describe('readOperation', () => {
     expect(read(good, { boundTenant: 'acme' })).toMatchObject({ change: { tenant: 'acme' } });
     expect(read({ ...good, tenant: 'acme' }, { boundTenant: 'acme' })).toMatchObject({ change: { tenant: 'acme' } });
     expect(read({ ...good, tenant: 'other' }, { boundTenant: 'acme' }).problem).toMatchObject({ code: 'forbidden', status: 403 });
+  });
+
+  it('has its bounds in the published schema and on the page of errors', () => {
+    const page = readFileSync(new URL('../../docs/api-errors.md', import.meta.url), 'utf8');
+    expect(operationSchema.properties.data.description).toContain(`${maxDataDepth} levels`);
+    expect(operationSchema.properties.timestamp.description).toContain('from 1970 to 9999');
+    expect(page).toContain(`${maxDataDepth} levels`);
   });
 
   it('never throws, and what it takes is valid by the published schema', () => {

@@ -254,10 +254,11 @@ export const operationSchema = {
     data: {
       type: 'object' as const,
       additionalProperties: true,
-      description: `Field values; null clears a field. A number that a double cannot hold (an integer beyond ±${Number.MAX_SAFE_INTEGER}, mostly) is refused: send it as text. At most ${maxDataBytes} bytes as JSON. Required for create, update and upsert; refused for delete and read.`,
+      description: `Field values; null clears a field. A number that a double cannot hold (an integer beyond ±${Number.MAX_SAFE_INTEGER}, mostly) is refused: send it as text. At most ${maxDataBytes} bytes as JSON, nested at most ${maxDataDepth} levels. Required for create, update and upsert; refused for delete and read.`,
     },
     timestamp: {
-      description: 'When the change was made at its source; decides conflicts. Default: the time of acceptance.',
+      description:
+        'When the change was made at its source, from 1970 to 9999: RFC 3339 with an offset, or epoch milliseconds. Decides conflicts. Default: the time of acceptance.',
       oneOf: [
         { type: 'string' as const, format: 'date-time' },
         { type: 'integer' as const, format: 'int64', minimum: 0 },
