@@ -1,12 +1,13 @@
 /**
- * JSON Schemas of outgoing payloads (draft 7 as ajv reads it): checked when a provider is registered, compiled once in each
- * process. A schema comes from an operator and is run on everybody's data, so it is bounded: in size, in depth, in its patterns;
+ * JSON Schemas of outgoing payloads (draft 7 as ajv reads it): checked when a provider is registered, compiled once in each process. A
+ * schema comes from an operator and is run on everybody's data, so it is bounded: in size, in depth, in its references and its patterns;
  * and it cannot make us fetch anything.
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormatsModule from 'ajv-formats';
 import type { FieldError } from '../domain/field-error.ts';
 import { readPattern } from './pattern.ts';
+import { checkReferences } from './schema-work.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -79,7 +80,8 @@ function readNew(schema: JsonObject): ReadSchema {
   inspect(schema, '', errors);
   if (errors.length > 0) return { errors: errors.slice(0, maxErrors) };
   try {
-    return { errors, check: compile(schema) };
+    const problem = checkReferences(schema);
+    return problem === undefined ? { errors, check: compile(schema) } : { errors: [{ path: '', message: problem }] };
   } catch (error) {
     const reason = error instanceof Error ? error.message.slice(0, 300) : 'cannot be compiled';
     return { errors: [{ path: '', message: `is no JSON Schema: ${reason}` }] };
