@@ -59,6 +59,11 @@ describe('mapping', () => {
     expect(map({ mapping }, { email: 'mapped', emailAddress: 'passed' })).toEqual({ emailAddress: 'mapped' });
   });
 
+  it('passes a field that is called as the provider calls it, where no other took its place', () => {
+    expect(map({ mapping }, { emailAddress: 'passed', other: 2 })).toEqual({ emailAddress: 'passed', other: 2 });
+    expect(map({ mapping }, { emailAddress: 'passed', email: 'mapped' })).toEqual({ emailAddress: 'mapped' });
+  });
+
   it('gives a create its id after mapping, unless the mapped data has one', () => {
     expect(map({ mapping }, { email: 'e' }, 'create', 'r1')).toEqual({ emailAddress: 'e', id: 'r1' });
     expect(map({ mapping: { key: 'id' } }, { key: 'k' }, 'create', 'r1')).toEqual({ id: 'k' });

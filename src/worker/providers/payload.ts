@@ -35,20 +35,19 @@ export function createPayloadMapper(rules: Rules): PayloadMapper {
 
 function createFieldMapper(rules: Rules): (data: Fields) => { mapped: Fields; unknown: string[] } {
   const targets = targetsOf(rules);
-  const taken = new Set(targets.values());
   return (data) => {
     // Without a prototype: a field may be called __proto__.
     const mapped: Fields = Object.create(null);
-    const unknown: string[] = [];
+    const others: string[] = [];
     for (const [name, value] of Object.entries(data)) {
       const target = targets.get(name);
-      if (target === null) continue;
-      if (target !== undefined) mapped[target] = value;
-      else if (rules.unknownFields === 'refuse') unknown.push(name);
-      // A field that is passed on never displaces a mapped one.
-      else if (rules.unknownFields === 'pass' && !taken.has(name)) mapped[name] = value;
+      if (target === undefined) others.push(name);
+      else if (target !== null) mapped[target] = value;
     }
-    return { mapped, unknown };
+    if (rules.unknownFields === 'refuse') return { mapped, unknown: others };
+    // A field that is passed on never displaces a mapped one of the same payload.
+    if (rules.unknownFields === 'pass') for (const name of others) if (!Object.hasOwn(mapped, name)) mapped[name] = data[name];
+    return { mapped, unknown: [] };
   };
 }
 
