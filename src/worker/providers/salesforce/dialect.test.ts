@@ -44,6 +44,8 @@ describe('a single record', () => {
       expect(requests).toEqual([['PATCH', '/sobjects/Contact/Ext__c/r%2F1', { LastName: 'L' }]]);
       expect(outcome).toMatchObject({ status: 'accepted', providerRecordId: id });
     }
+    const spelled = await carryOutOne(dialect, { dataJson: '{"last_name":"L","ext__C":"another"}' }, [upserted]);
+    expect(spelled.requests).toEqual([['PATCH', '/sobjects/Contact/Ext__c/r%2F1', { LastName: 'L' }]]);
     const updated = await carryOutOne(dialect, { kind: 'update' }, [upserted]);
     expect(updated.requests).toEqual([['PATCH', '/sobjects/Contact/Ext__c/r%2F1?updateOnly=true', fields]]);
     const read = await carryOutOne(dialect, { kind: 'read' }, [answered(200, { Id: id })]);

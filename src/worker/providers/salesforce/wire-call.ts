@@ -43,12 +43,13 @@ export interface WireCalls {
 export const wireOf = (prepared: PreparedCall): WireCall => prepared.body as WireCall;
 
 const objectName = /^[A-Za-z][A-Za-z0-9_]{0,79}$/;
-/** Names that say which record it is, or of what type: not the payload's affair. */
-const reserved = new Set(['id', 'attributes']);
+/** Names that say which record it is, or of what type: not the payload's affair. In lower case: Salesforce's names have none. */
+const reservedNames = ['id', 'attributes'];
 
 /** Throws on a schema that cannot be compiled. */
 export function createWireCalls(config: ProviderConfig, options: SalesforceOptions): WireCalls {
   const { objects, external_id_field: externalIdField } = options;
+  const reserved = new Set(externalIdField === null ? reservedNames : [...reservedNames, externalIdField.toLowerCase()]);
   const mappers = new Map<string, CanonicalMapper>();
   const objectOf = (entity: string) => (Object.hasOwn(objects, entity) ? (objects[entity] as string) : entity);
   const mapperOf = (object: string) => {
@@ -73,8 +74,7 @@ export function createWireCalls(config: ProviderConfig, options: SalesforceOptio
     const mapped = mapperOf(object).map(call);
     if (mapped.status === 'refused') return mapped;
     const fields: Record<string, unknown> = Object.create(null);
-    for (const [name, value] of Object.entries(mapped.fields))
-      if (!reserved.has(name.toLowerCase()) && name !== externalIdField) fields[name] = value;
+    for (const [name, value] of Object.entries(mapped.fields)) if (!reserved.has(name.toLowerCase())) fields[name] = value;
     return { fields };
   }
 
