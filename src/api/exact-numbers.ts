@@ -2,6 +2,8 @@
  * Whether a number of a body is the one that was written. From 2^53 on a double holds only some of the integers, and an external id that arrives as
  * another is worse than one that is refused. Looked at only where there is such a number.
  */
+import { longIntegerOf, textsAndNumbers } from '../shared/domain/long-integers.ts';
+
 export type IsExact = (value: number) => boolean;
 
 /** For numbers of this body alone. */
@@ -14,15 +16,11 @@ export function createIsExact(body: Buffer): IsExact {
   };
 }
 
-/** Texts, which are passed over, and numbers. */
-const tokens = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
-const integer = /^(-?\d{16,})(?:\.0+)?(?:[eE][+-]?0+)?$/;
-
 /** Integers that became others, as what they became. */
 function changedIntegers(text: string): Set<number> {
   const changed = new Set<number>();
-  for (const [token] of text.matchAll(tokens)) {
-    const digits = token.length < 16 ? undefined : integer.exec(token)?.[1];
+  for (const [token] of text.matchAll(textsAndNumbers)) {
+    const digits = longIntegerOf(token);
     const value = Number(digits);
     if (digits !== undefined && Number.isFinite(value) && BigInt(digits) !== BigInt(value)) changed.add(value);
   }

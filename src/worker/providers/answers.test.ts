@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mayHaveBeenCarriedOut, outcomeWithoutAnswer, refusalOfStatus, toError } from './answers.ts';
+import { mayHaveBeenCarriedOut, outcomeWithoutAnswer, parseJson, refusalOfStatus, toError } from './answers.ts';
 
 describe('a status', () => {
   it.each([
@@ -73,5 +73,31 @@ it('charges the operation for a lost answer, the provider for no connection, and
   });
   expect(outcomeWithoutAnswer({ status: 'unconnected', code: 'invalid_request', message: 'm' })).toMatchObject({
     error: { kind: 'invalid' },
+  });
+});
+
+describe('parseJson', () => {
+  it.each([
+    ['{"id":1234567890123456789}', { id: '1234567890123456789' }],
+    // A double holds it, but is written as 1234567890123456800.
+    ['[1234567890123456768]', ['1234567890123456768']],
+    ['{"a":[-9007199254740993,9007199254740993.0]}', { a: ['-9007199254740993', '9007199254740993'] }],
+    [`[${'9'.repeat(400)}]`, ['9'.repeat(400)]],
+  ])('keeps every digit of %s', (text, value) => {
+    expect(parseJson(text)).toEqual(value);
+  });
+
+  it.each([
+    '{"id":9007199254740991,"big":9007199254740992,"text":"1234567890123456789","a\\"1234567890123456789":0.12345678901234567}',
+    '["\\\\",9007199254740992,"\\\\\\"1234567890123456789"]',
+    '[1.5e20,12345678901234567.25,1e300]',
+  ])('leaves %s as it is', (text) => {
+    expect(parseJson(text)).toEqual(JSON.parse(text));
+  });
+
+  it('of what is no JSON is undefined, whatever its length', () => {
+    expect(parseJson(`{"id":1234567890123456789,"text":"${'x'.repeat(1_000)}`)).toBeUndefined();
+    const long = `"${'x'.repeat(4_000_000)}"`;
+    expect(parseJson(`{"id":1234567890123456789,"text":${long}}`)).toMatchObject({ id: '1234567890123456789' });
   });
 });

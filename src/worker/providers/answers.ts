@@ -2,6 +2,7 @@
  * What the answers of any provider mean, as far as HTTP says it: the one table of statuses, and the one rule of what may have been carried out. A
  * kind gives only its exceptions.
  */
+import { longIntegerOf, textsAndNumbers } from '../../shared/domain/long-integers.ts';
 import type { ProviderError, ProviderErrorKind } from '../../shared/domain/provider-error.ts';
 import type { ProviderErrorCode } from './error-codes.ts';
 import type { HttpResult } from './http-call.ts';
@@ -72,10 +73,20 @@ export function outcomeWithoutAnswer(result: Exclude<HttpResult, { status: 'answ
   return { status: 'failed', error: { kind: code === 'invalid_request' ? 'invalid' : 'transient', code, message } };
 }
 
+/** Undefined for what is no JSON. An integer that would be written as another one becomes a text: it is an id, and would lead to another record. */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return sixteenDigits.test(text) ? JSON.parse(text.replace(textsAndNumbers, quoteLongInteger)) : value;
   } catch {
     return undefined;
   }
+}
+
+/** Up to 15 digits a double holds any integer, and writes it as it was. */
+const sixteenDigits = /\d{16}/;
+
+function quoteLongInteger(token: string): string {
+  const digits = longIntegerOf(token);
+  return digits === undefined || String(Number(digits)) === digits ? token : `"${digits}"`;
 }

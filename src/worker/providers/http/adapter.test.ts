@@ -63,6 +63,19 @@ describe('one call for each operation', () => {
     expect(await sendOne(adapter, { kind: 'read' })).toMatchObject({ result: { truncated: true, text: 'x'.repeat(16 * 1024) } });
   });
 
+  it('by an id that a double cannot hold leads to that record', async () => {
+    const receiver = await receive(({ method }) => ({ status: method === 'POST' ? 201 : 200, body: '{"id":1234567890123456789}' }));
+    const adapter = openHttpAdapter(receiver.url, { endpoints: { update: { path: '/items/{provider_record_id}' } } });
+    const providerRecordId = '1234567890123456789';
+    expect(await sendOne(adapter, { kind: 'create' })).toMatchObject({ status: 'accepted', providerRecordId });
+    await sendOne(adapter, { kind: 'update', providerRecordId });
+    expect(receiver.calls[1]?.path).toBe(`/items/${providerRecordId}`);
+    expect(await sendOne(adapter, { kind: 'read' })).toMatchObject({ result: { id: providerRecordId } });
+    const batches = await receive(() => ({ body: '{"results":[{"status":201,"id":1234567890123456789}]}' }));
+    const batching = openHttpAdapter(batches.url, { batch: { path: '/batch' } });
+    expect(await sendOne(batching, { kind: 'create' })).toMatchObject({ status: 'accepted', providerRecordId });
+  });
+
   it('does not mind how long the answer to an update is, and ends the connection where it is too long', async () => {
     const receiver = await receive(() => ({ body: 'x'.repeat(3 * 1024 * 1024) }));
     const adapter = openHttpAdapter(receiver.url);
