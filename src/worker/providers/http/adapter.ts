@@ -19,7 +19,11 @@ import type { Answer, Answered, Protocol } from './protocol.ts';
 import { createSingleProtocol } from './single.ts';
 
 /** Answers are small; what is longer is a mistake or an attack. */
-const maxAnswerBytes = 1024 * 1024;
+const minAnswerBytes = 1024 * 1024;
+/** A record that was read may be as long as the data of an operation that wrote it (`maxDataBytes` of the API). */
+const maxRecordBytes = 64 * 1024;
+/** Calls in flight hold their answers in memory. */
+const maxAnswerBytes = 16 * 1024 * 1024;
 /** Read so far so that secrets are masked before the text is cut to its few kilobytes. */
 const keepFailureBytes = 64 * 1024;
 
@@ -36,7 +40,7 @@ export function createHttpAdapter(config: ProviderConfig, deps: AdapterDeps): Pr
     connect,
     maxConnections: config.maxConcurrency,
     timeoutMs: config.timeoutMs,
-    maxAnswerBytes,
+    maxAnswerBytes: maxAnswerBytesFor(protocol.maxBatch),
     keepFailureBytes,
     monotonicMs: clock.monotonicMs,
   });
@@ -95,8 +99,12 @@ function createProtocol(config: ProviderConfig): Protocol {
     path: batch.path,
     maxRecords: batch.maxRecords,
     maxWaitMs: batch.maxWaitMs,
-    maxAnswerBytes,
+    maxAnswerBytes: maxAnswerBytesFor(batch.maxRecords),
   });
+}
+
+function maxAnswerBytesFor(records: number): number {
+  return Math.min(Math.max(minAnswerBytes, records * maxRecordBytes), maxAnswerBytes);
 }
 
 /** First the token, then the call. Until the call is on its way, cutting it leaves it unsent. */

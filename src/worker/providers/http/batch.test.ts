@@ -98,4 +98,12 @@ describe('batches', () => {
   it('are not made where there is no path for them', () => {
     expect(openHttpAdapter('http://127.0.0.1:1', { batch: { max_records: 10 } }).maxBatch).toBe(1);
   });
+
+  it('of reads take as much as the reads would one by one', async () => {
+    const data = { text: 'x'.repeat(15_000) };
+    const reads = Array.from({ length: 100 }, (_, index) => callOf({ kind: 'read', recordId: `r${index}` }));
+    const receiver = await answering(reads.map(() => ({ status: 200, data })));
+    const outcomes = await send(openHttpAdapter(receiver.url, { batch: { ...batch, max_records: 100 } }), reads);
+    expect(outcomes).toEqual(reads.map(() => ({ status: 'accepted', providerStatus: 200, result: data })));
+  });
 });
