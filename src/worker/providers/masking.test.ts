@@ -13,6 +13,19 @@ describe('createMask', () => {
     expect(createMask(['s3cr3t/+"x']).apply(text, true)).toBe(masked);
   });
 
+  it.each([
+    "bad token a\\u003cb\\u0026c\\u003e/d='e",
+    "bad token a\\u003Cb\\u0026c\\u003E/d='e",
+    'bad token a\\u003cb\\u0026c\\u003e/d\\u003d\\u0027e',
+    'bad token a\\u003Cb\\u0026c\\u003E/d\\u003D\\u0027e',
+    "bad token a%3cb%26c%3e%2fd%3d'e",
+    "bad token a%3Cb%26c%3E%2Fd%3D'e",
+    "bad token a&lt;b&amp;c&gt;/d='e",
+    'bad token a&lt;b&amp;c&gt;/d=&#39;e',
+  ])('masks a secret in %s', (text) => {
+    expect(createMask(["a<b&c>/d='e"]).apply(text, true)).toBe('bad token ***');
+  });
+
   it('masks the longer of two secrets where one holds the other', () => {
     expect(createMask(['abc', 'abcdef']).apply('abcdef abc', true)).toBe('*** ***');
   });

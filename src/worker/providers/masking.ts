@@ -32,7 +32,31 @@ export function createMask(secrets: readonly string[]): Mask {
   };
 }
 
+/** Told apart by search, not by a pattern with every escape of every character: a secret and an answer made for it kept one busy for ten seconds. */
 function spellingsOf(secret: string): string[] {
   const json = JSON.stringify(secret).slice(1, -1);
-  return [secret, json, json.replaceAll('/', '\\/'), encodeURIComponent(secret), new URLSearchParams({ v: secret }).toString().slice(2)];
+  const encoded = [
+    json.replaceAll('/', '\\/'),
+    // As Go and Gson write it, and with nothing but ASCII.
+    json.replace(/[<>&]/g, unicodeEscape),
+    json.replace(/[<>&=']/g, unicodeEscape),
+    json.replace(/[^\x20-\x7e]/g, unicodeEscape),
+    encodeURIComponent(secret),
+    new URLSearchParams({ v: secret }).toString().slice(2),
+  ];
+  const inCapitals = encoded.map((text) => text.replace(hexDigits, (digits) => digits.toUpperCase()));
+  const inSmallLetters = encoded.map((text) => text.replace(hexDigits, (digits) => digits.toLowerCase()));
+  return [secret, json, ...inCapitals, ...inSmallLetters, ...apostrophes.map((apostrophe) => toHtml(secret, apostrophe))];
+}
+
+const hexDigits = /(?<=\\u)[0-9a-f]{4}|(?<=%)[0-9a-f]{2}/gi;
+const apostrophes = ["'", '&#39;', '&#x27;', '&apos;'];
+
+function unicodeEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+function toHtml(text: string, apostrophe: string): string {
+  const marked = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+  return marked.replaceAll("'", apostrophe);
 }
