@@ -1,12 +1,11 @@
 /** Tidying up, now and then: nothing here is on the path of an operation. */
 import type { QueueReader } from '../shared/queue/claim.ts';
 import type { Engine } from './engine/engine.ts';
-import type { Fleet } from './fleet/fleet.ts';
 
 export interface Swept {
   readonly reader: Pick<QueueReader, 'queuesOf' | 'sweep'>;
   readonly engine: Pick<Engine, 'tidyUp' | 'forgetQueue'>;
-  readonly fleet: Pick<Fleet, 'owns'>;
+  readonly fleet: { owns(shard: number): { readonly epoch: number } | undefined };
   onError(error: unknown): void;
 }
 
