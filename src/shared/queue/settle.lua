@@ -33,16 +33,29 @@ local function nextList()
   return first, at
 end
 
-local function writeList(command, isSkipped)
+local function writeList(command)
+  local first, last = nextList()
+  if last >= first then redis.call(command, nextKey(), unpack(ARGV, first, last)) end
+end
+
+-- Pairs of a field and a value. `removed`: the last rank of a provider that was removed, if one was: what its calls leave is not the next one's of its name.
+local function writePairs(removed, rankOf)
+  if not removed then return writeList('HSET') end
   local first, last = nextList()
   if last < first then return end
   local key = nextKey()
-  if not isSkipped then redis.call(command, key, unpack(ARGV, first, last)) end
+  for i = first, last, 2 do
+    if rankOf(ARGV[i], ARGV[i + 1]) > tonumber(removed) then redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+  end
 end
 
--- `removed`: the last rank of a provider that was removed, if one was. What its calls leave of their records is not the next one's of its name.
-local function isOfRemoved(removed, id)
-  return removed and tonumber(string.match(id, '-(%d+)') or 0) <= tonumber(removed)
+-- Of the change that made a record's state what it is (record-state.ts).
+local function rankOfState(_, state)
+  return tonumber(string.match(state, '^%w+%.(%w+)'), 36)
+end
+
+local function rankOfTrial(id)
+  return tonumber(string.match(id, '-(%d+)'))
 end
 
 local function writeDeadLetters(name, provider, counters)
@@ -86,8 +99,8 @@ local function settleQueue(waiting, done)
   local name, provider, keep, queue, counters = nextValue(), nextValue(), nextValue(), nextKey(), nextKey()
   local removed = redis.call('HGET', counters, 'o')
   local firstAck, lastAck = nextList()
-  writeList('HSET', isOfRemoved(removed, ARGV[lastAck]))
-  writeList('HSET', isOfRemoved(removed, ARGV[at + 2]))
+  writePairs(removed, rankOfState)
+  writePairs(removed, rankOfTrial)
   writeList('HDEL')
   for _ = 1, nextValue() do
     writeList('HSET')
