@@ -232,6 +232,7 @@ function healthOf({ metrics, telemetry, engine, directory, redis }: Parts, fleet
       metrics.heldEntries.set(engine.held.entries);
       metrics.heldBytes.set(engine.held.bytes);
       metrics.unreadableProviders.set(directory.problems().size);
+      metrics.callsInFlight.reset();
       for (const [provider, calls] of engine.callsInFlight) metrics.callsInFlight.set({ provider: metrics.providerLabel(provider) }, calls);
     },
     whyNotReady: () => (redis.status === 'ready' ? fleet.whyNoMember : 'Redis cannot be reached'),

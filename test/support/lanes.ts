@@ -5,7 +5,7 @@ import { type Held, Lane } from '../../src/worker/engine/lane.ts';
 import { QueueState, ShardState } from '../../src/worker/engine/shard-state.ts';
 
 export const aShard = ({ shard = 0, epoch = 1, leaseEndsAt = Number.POSITIVE_INFINITY } = {}) =>
-  new ShardState(shard, epoch, { leaseEndsAt, hasOwnerDied: false });
+  new ShardState(shard, { epoch, endsAt: leaseEndsAt, hasOwnerDied: false, survivedEpoch: 0 });
 
 export function aQueue(name = 'crm', shard = aShard()): QueueState {
   const queue = new QueueState(shard, name);

@@ -29,12 +29,18 @@ describe('configuration', () => {
     const { dispatcher, gate, sent, configure } = startDispatcher({ onEnd: ({ isOutdated }) => void ended.push(isOutdated) });
     await enterAll(dispatcher, lanesOf(1));
     expect(gate.lifted).toEqual([]);
-    configure();
+    configure({ baseUrl: 'https://elsewhere.example' });
     expect(gate.lifted).toEqual([{ stays: 'rate_limited', closesBreaker: true }]);
     await enterAll(dispatcher, lanesOf(1, aQueue('crm', aShard({ shard: 1 }))));
     sent[0]?.end();
     sent[1]?.end();
     expect(ended).toEqual([true, false]);
+  });
+
+  test('one at the same address, with the same credentials, leaves the breaker as it is', async () => {
+    const { gate, configure } = startDispatcher();
+    configure({ timeoutMs: 1_234 });
+    expect(gate.lifted).toEqual([{ stays: 'rate_limited', closesBreaker: false }]);
   });
 
   test('closing closes former adapters that still have calls, too', async () => {

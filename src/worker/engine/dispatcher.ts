@@ -3,6 +3,7 @@
  * what goes into a call is decided in waiting-lanes.ts. Everything here happens in memory, in the turn of the event loop in which a call ends or a
  * permit comes.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { ProviderConfig } from '../../shared/providers/config.ts';
 import type { CallOutcome } from '../providers/provider.ts';
 import { type AdapterInUse, Adapters, type AdaptersDeps } from './adapters.ts';
@@ -92,7 +93,7 @@ export class Dispatcher implements Starter {
     this.#config = config;
     if (!before || !config || !this.#deps.canKeepAdapter(before, config)) {
       this.#adapters.replace(config);
-      if (before && config) this.#deps.stock.lift();
+      if (before && config) this.#deps.stock.lift({ isElsewhere: isElsewhere(before, config) });
       this.#waiting.joinHalves();
     }
     if (config) this.#deps.stock.policy = config;
@@ -293,4 +294,10 @@ export class Dispatcher implements Starter {
     this.#deps.stock.passOver(call.permit);
     for (const { lane, length } of call.parts) this.#deps.onFault(lane, error, length);
   }
+}
+
+/** Another address (some are among the options) or other credentials: what failed at the former says nothing of it. */
+function isElsewhere(before: ProviderConfig, after: ProviderConfig): boolean {
+  const placeOf = ({ baseUrl, auth, options }: ProviderConfig) => [baseUrl, auth, options];
+  return !isDeepStrictEqual(placeOf(before), placeOf(after));
 }

@@ -66,7 +66,7 @@ function start(part: { pending?: readonly TakenEntry[]; deps?: Partial<EngineDep
     ...part.deps,
   });
   const openShard = (shard = 0, epoch = 1, endsAt = Date.now() + 10_000) =>
-    engine.openShard(shard, { epoch, endsAt, hasOwnerDied: false }, ['crm']);
+    engine.openShard(shard, { epoch, endsAt, hasOwnerDied: false, survivedEpoch: 0 }, ['crm']);
   return { engine, faults, calls, reads, configs, openShard };
 }
 
@@ -100,7 +100,7 @@ test.each([true, false])(
           }),
       },
     });
-    await engine.openShard(0, { epoch: 2, endsAt: Date.now() + 60_000, hasOwnerDied: true }, ['crm']);
+    await engine.openShard(0, { epoch: 2, endsAt: Date.now() + 60_000, hasOwnerDied: true, survivedEpoch: 0 }, ['crm']);
     expect(takeOvers).toEqual([]);
     configs.set('crm', providerConfig());
     engine.providerChanged('crm');

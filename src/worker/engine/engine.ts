@@ -7,6 +7,7 @@
  * dropped: its next owner has the pending list.
  */
 import { parseQueueName } from '../../shared/domain/operation.ts';
+import type { TakenLease } from '../fleet/fleet.ts';
 import { Accounts } from './accounts.ts';
 import { Claimer } from './claimer.ts';
 import type { EngineDeps } from './engine-deps.ts';
@@ -71,13 +72,9 @@ export class Engine {
   // Shards come and go
 
   /** Takes over a shard: first what its former owner left, then what is new. Queues without a provider wait for it. */
-  async openShard(
-    shard: number,
-    lease: { epoch: number; endsAt: number; hasOwnerDied: boolean },
-    queues: readonly string[],
-  ): Promise<void> {
+  async openShard(shard: number, lease: TakenLease, queues: readonly string[]): Promise<void> {
     this.dropShard(shard);
-    const state = new ShardState(shard, lease.epoch, { leaseEndsAt: lease.endsAt, hasOwnerDied: lease.hasOwnerDied });
+    const state = new ShardState(shard, lease);
     this.#shards.set(shard, state);
     for (const name of queues) if (!this.#hasProvider(name)) state.unopened.add(name);
     const known = queues.filter((name) => !state.unopened.has(name));
@@ -124,13 +121,13 @@ export class Engine {
     return state.partsInFlight === 0 && !this.#settler.isBusyWith(state);
   }
 
-  /** Goes on calling for a shard that could not be drained, but for the queues that it waits for. */
-  resumeShard(shard: number): void {
+  /** Goes on calling for a shard that could not be drained, but for the queues that it waits for; for all of one that is kept. */
+  resumeShard(shard: number, { isKept }: { isKept: boolean }): void {
     const state = this.#shards.get(shard);
     if (!state) return;
     state.isDraining = false;
     for (const queue of state.queues.values()) {
-      queue.isStopped ||= queue.partsInFlight > 0;
+      queue.isStopped = !isKept && (queue.isStopped || queue.partsInFlight > 0);
       if (queue.isOpen) this.#intake.resume(queue);
     }
     // Bells, and providers that came, were not heeded meanwhile.

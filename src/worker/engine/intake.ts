@@ -226,7 +226,8 @@ function remember(held: Held, lane: Lane, { trial, inheritedIn }: Taken): void {
   if (hasDied) held.isInDoubt = true;
   if (!trial) return;
   held.hasTrial = true;
-  held.hasCrashed = trial.startedIn !== 0 && hasDied;
+  // Nobody died of a call that this worker itself made, and cut when it lost the shard.
+  held.hasCrashed = trial.startedIn !== 0 && hasDied && trial.startedIn !== lane.queue.shard.survivedEpoch;
   held.attempts = trial.attempts + (held.hasCrashed ? 1 : 0);
   held.dueAtMs = trial.dueAtMs;
   held.lastError = held.hasCrashed ? undefined : trial.error;

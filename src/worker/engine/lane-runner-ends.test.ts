@@ -78,6 +78,9 @@ test('what is repeated is an account’s trouble until it answers; what throttle
   end(aLane([anOperation(1)]), failed('ambiguous', { code: 'aborted' }));
   end(aLane([anOperation(1)]), { status: 'unsent', reason: 'no' });
   expect(trouble.failed.mock.calls).toEqual(failures.map((outcome) => [outcome.status === 'failed' && outcome.error]));
+  // Not asked, for want of credentials; and asked at a former address.
+  end(aLane([anOperation(1)]), failed('auth', { code: 'credentials_refused' }), { startedAt: 0 });
+  end(aLane([anOperation(1)]), failed('transient'), { startedAt: 1, isOutdated: true });
   expect(trouble.answered).not.toHaveBeenCalled();
   for (const outcome of [failed('invalid'), failed('rate_limited'), { status: 'accepted' } as const]) end(aLane([anOperation(1)]), outcome);
   expect(trouble.answered).toHaveBeenCalledTimes(3);

@@ -171,10 +171,11 @@ export class LaneRunner {
     telemetry.called(provider, label, call.startedAt === 0 ? 0 : (now() - call.startedAt) / 1_000);
     const error = first.status === 'failed' ? first.error : undefined;
     const hasFailed = error?.kind === 'transient' || error?.kind === 'ambiguous';
-    if (error && tellsNothing(error, call)) stock.passOver(call.permit);
-    else stock.report(call.permit, hasFailed);
-    if (!hasFailed) trouble.answered();
-    else if (error.code !== cutByUs) trouble.failed(error);
+    const isTelling = !error || !tellsNothing(error, call);
+    if (isTelling) stock.report(call.permit, hasFailed);
+    else stock.passOver(call.permit);
+    if (isTelling && hasFailed) trouble.failed(error);
+    else if (isTelling || error.kind === 'rate_limited') trouble.answered();
     if (error?.kind === 'rate_limited' || (error?.code === 'credentials_refused' && !call.isOutdated)) {
       const reason = error.kind === 'rate_limited' ? 'rate_limited' : 'auth';
       const pauseMs = error.retryAfterMs ?? defaultPauseMs;

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { aQueue } from '../../../test/support/lanes.ts';
 import { Lane } from './lane.ts';
 import { LaneTable } from './lane-table.ts';
-import { QueueState, ShardState } from './shard-state.ts';
 
-const queue = new QueueState(new ShardState(0, 1, { leaseEndsAt: 1_000, hasOwnerDied: false }), 'crm');
+const queue = aQueue();
 
 it('holds what a Map would, whatever comes and goes', () => {
   const step = fc.record({ kind: fc.constantFrom('add', 'delete', 'clear'), digest: fc.integer({ min: 0, max: 60 }).map(String) });

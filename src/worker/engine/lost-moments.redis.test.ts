@@ -81,3 +81,20 @@ test('where nothing was lost, a call that ends meanwhile is not repeated', async
   await allAre(bench, 'succeeded', [await update(bench, 'next')]);
   expect(provider.operations.map(({ recordId }) => recordId)).toEqual(['r', 'next']);
 });
+
+test('restarts of a Redis that loses nothing charge no attempt for the calls that they cut', async () => {
+  await start();
+  const provider = createPlayedProvider({ holds: () => true });
+  const worker = startWith(bench, provider, { leaseTtlMs, config: providerConfig({ retry: retrying({ maxAttempts: 2 }) }) });
+  const id = await update(bench, 'r');
+  await provider.calls(1);
+  await pending(bench, 1);
+  for (const restart of [1, 2, 3]) {
+    await server.ask('SAVE');
+    await cutPower();
+    await eventually(async () => Number(await bench.redis.hget(bench.keys.lease(0), 'epoch')) === restart + 1, { timeoutMs: 15_000 });
+    await eventually(() => worker.fleet.shardsOwned === 1);
+    await provider.calls(restart + 1);
+  }
+  expect(await bench.stateOf(id)).toBe('processing');
+}, 60_000);

@@ -156,7 +156,7 @@ describe('when the gate says no', () => {
       const { gate, stock, work } = playStock({ gate: { backMs: 20 } });
       await work(1);
       stock.pause(60_000, reason);
-      stock.lift();
+      stock.lift({ isElsewhere: false });
       await pass(100);
       expect(gate.lifted).toHaveLength(1);
       expect(gate.requests.flatMap(({ pause }) => pause?.reason ?? [])).toEqual(reason === 'rate_limited' ? [reason] : []);
@@ -168,7 +168,7 @@ describe('when the gate says no', () => {
     await work(0);
     stock.pause(60_000, 'the credentials are refused');
     await pass(10);
-    stock.lift();
+    stock.lift({ isElsewhere: false });
     await pass(100);
     gate.isLosing = false;
     await pass(1_000);

@@ -176,13 +176,13 @@ export class PermitStock {
   }
 
   /**
-   * The provider's address, or what it refused, is not the same any more: a pause for refused credentials ends, and an open breaker closes, for
-   * the whole fleet. A pause for throttling stays.
+   * What the provider refused is not the same any more: a pause for refused credentials ends, for the whole fleet; at another address, or with
+   * other credentials, an open breaker closes, too. A pause for throttling stays.
    */
-  lift(): void {
+  lift({ isElsewhere }: { isElsewhere: boolean }): void {
     this.#report.forgetRefusal();
     const { gate, account, onError } = this.#deps;
-    gate.lift(account, { stays: throttledReason, closesBreaker: true }).catch((error) => onError(error));
+    gate.lift(account, { stays: throttledReason, closesBreaker: isElsewhere }).catch((error) => onError(error));
   }
 
   /** What the answers of a call said of the account's limits. `sentAt`: its last request. */

@@ -1,5 +1,6 @@
 /** What a worker holds of the shards it owns: plain state, changed by the engine's parts. */
 import { formatIdIn, idSuffix, parseQueueName } from '../../shared/domain/operation.ts';
+import type { TakenLease } from '../fleet/fleet.ts';
 import type { Lane } from './lane.ts';
 import { LaneTable } from './lane-table.ts';
 
@@ -17,14 +18,17 @@ export class ShardState {
   readonly unopened = new Set<string>();
   /** That owner has died. */
   readonly hasOwnerDied: boolean;
+  /** The epoch in which this worker held the shard and lost it; 0: none. */
+  readonly survivedEpoch: number;
   /** Groups that a call is under way for. */
   partsInFlight = 0;
 
-  constructor(shard: number, epoch: number, { leaseEndsAt, hasOwnerDied }: { leaseEndsAt: number; hasOwnerDied: boolean }) {
+  constructor(shard: number, { epoch, endsAt, hasOwnerDied, survivedEpoch }: TakenLease) {
     this.shard = shard;
     this.epoch = epoch;
-    this.leaseEndsAt = leaseEndsAt;
+    this.leaseEndsAt = endsAt;
     this.hasOwnerDied = hasOwnerDied;
+    this.survivedEpoch = survivedEpoch;
   }
 
   /** Calls may start. */

@@ -57,3 +57,17 @@ test('the others of its shard go on while it does not end; then the shard moves'
   expect([slow.overlaps, crm.overlaps]).toEqual([[], []]);
   expect(slow.operations.map(({ operationId }) => operationId).toSorted()).toEqual([...held, ...behind].toSorted());
 });
+
+test('what was stopped goes on where the move is called off', async () => {
+  const bench = await startBench({ shards: 4 });
+  const { former, next, end } = await startMove(bench);
+  await eventually(() => [0, 1, 2, 3].some((shard) => former.engine.isHeldUp(shard)), { intervalMs: 1, timeoutMs: 15_000 });
+  await next.stop();
+  // In every shard one of them waits behind a slow call's queue.
+  const behind = await Promise.all(records.map((recordId) => update(bench, `another ${recordId}`, { x: 2 }, { provider: 'slow' })));
+  await eventually(async () => (await Promise.all(behind.map((id) => bench.stateOf(id)))).every((state) => state === 'processing'), {
+    timeoutMs: 20_000,
+  });
+  end();
+  await allAre(bench, 'succeeded', behind);
+}, 60_000);

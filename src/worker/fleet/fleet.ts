@@ -17,13 +17,23 @@ const drainCheckMs = 10;
 const soonMs = 10;
 
 /** What a fleet needs of the engine. */
+export interface TakenLease {
+  readonly epoch: number;
+  /** By the worker's monotonic clock, milliseconds. */
+  readonly endsAt: number;
+  /** The last owner ended without handing over: calls of it may repeat. */
+  readonly hasOwnerDied: boolean;
+  /** The epoch in which this worker held the shard and lost it: nobody died of what it called then. 0: none. */
+  readonly survivedEpoch: number;
+}
+
 export interface ShardHolder {
-  openShard(shard: number, lease: { epoch: number; endsAt: number; hasOwnerDied: boolean }, queues: readonly string[]): Promise<void>;
+  openShard(shard: number, lease: TakenLease, queues: readonly string[]): Promise<void>;
   /** False when it does not hold the shard. */
   renewed(shard: number, leaseEndsAt: number, readyQueues: readonly string[]): boolean;
   drainShard(shard: number): boolean;
-  /** Goes on calling for a shard that could not be drained, but for what it waits for. */
-  resumeShard(shard: number): void;
+  /** Goes on calling for a shard that could not be drained, but for what it waits for; for all of one that is kept. */
+  resumeShard(shard: number, options: { isKept: boolean }): void;
   /** What it waits for has not ended. */
   isHeldUp(shard: number): boolean;
   dropShard(shard: number): void;
@@ -62,6 +72,8 @@ export class Fleet {
   readonly #held = new Map<number, Held>();
   /** Shards whose last owner, perhaps this worker, ended without handing them over: calls of it may repeat. */
   readonly #orphaned = new Set<number>();
+  /** The epochs in which this worker lost shards. */
+  readonly #survived = new Map<number, number>();
   #isLeaving = false;
   #hasLeft = false;
   /** When the last heartbeat that was answered had been asked for. */
@@ -182,12 +194,13 @@ export class Fleet {
 
   /** Takes what is free and ours, hands over what is another's. Returns when a held lease we want ends, milliseconds. */
   async #balance(workers: readonly string[]): Promise<number> {
-    const { shards, workerId, hash } = this.#deps;
+    const { shards, workerId, hash, holder } = this.#deps;
     const assignment = assignShards(shards, [...workers].sort(), hash);
     const waits = await allDone(
       Array.from({ length: shards }, async (_, shard) => {
         const isMine = assignment.get(shard) === workerId;
         const held = this.#held.get(shard);
+        if (held && isMine && held.isDraining && !held.isOutdated && holder.isHeldUp(shard)) return this.#keep(shard, held);
         if (held && (!isMine || held.isDraining || held.isOutdated)) return this.#handOver(shard);
         return isMine && !held ? this.#take(shard) : Number.POSITIVE_INFINITY;
       }),
@@ -215,8 +228,9 @@ export class Fleet {
     // Only now: where one of these fails, the shard is taken again in the next round.
     this.#held.set(shard, { epoch, runId: acquired.runId, isDraining: false, isOutdated: false });
     const hasOwnerDied = this.#orphaned.delete(shard);
+    const survivedEpoch = this.#survived.get(shard) ?? 0;
     onChange('taken', shard);
-    await holder.openShard(shard, { epoch, endsAt: askedAt + leaseTtlMs, hasOwnerDied }, queues);
+    await holder.openShard(shard, { epoch, endsAt: askedAt + leaseTtlMs, hasOwnerDied, survivedEpoch }, queues);
     // A bell that rang since the list was read is heard by the next renewal.
     return soonMs;
   }
@@ -242,12 +256,20 @@ export class Fleet {
       return soonMs;
     }
     if (!isDrained) {
-      holder.resumeShard(shard);
+      holder.resumeShard(shard, { isKept: false });
       held.drainEndsAt = undefined;
       return Number.POSITIVE_INFINITY;
     }
     holder.dropShard(shard);
     await this.#release(shard);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** The shard was to move and is wanted here again, before it could. */
+  #keep(shard: number, held: Held): number {
+    held.isDraining = false;
+    held.drainEndsAt = undefined;
+    this.#deps.holder.resumeShard(shard, { isKept: true });
     return Number.POSITIVE_INFINITY;
   }
 
@@ -261,8 +283,11 @@ export class Fleet {
   }
 
   #lose(shard: number): void {
-    if (!this.#held.delete(shard)) return;
+    const held = this.#held.get(shard);
+    if (!held) return;
+    this.#held.delete(shard);
     this.#orphaned.add(shard);
+    this.#survived.set(shard, held.epoch);
     this.#deps.onChange('lost', shard);
     this.#deps.unlisten(shard).catch(() => {});
   }
