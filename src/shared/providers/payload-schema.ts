@@ -7,7 +7,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormatsModule from 'ajv-formats';
 import type { FieldError } from '../domain/field-error.ts';
 import { readPattern } from './pattern.ts';
-import { checkReferences } from './schema-work.ts';
+import { checkReferences, partsOf, type SchemaPart } from './schema-work.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -32,6 +32,7 @@ const addFormats = addFormatsModule as unknown as typeof addFormatsModule.defaul
  */
 const { source: pluginUrl, flags: urlFlags } = addFormats.get('url') as RegExp;
 const linearUrl = new RegExp(pluginUrl.replace('(?:\\S+(?::\\S*)?@)?', '(?:[^\\s/]+@)?'), urlFlags);
+if (linearUrl.source === pluginUrl) throw new Error('the format url of ajv-formats is another one now');
 
 /** What keeps a schema from being used; empty when nothing does. */
 export function checkPayloadSchema(schema: JsonObject): readonly FieldError[] {
@@ -57,10 +58,11 @@ interface ReadSchema {
 
 /**
  * The schemas that were read last, by their text: a configuration is read whenever it or its provider changes, by each of a provider's
- * tenants anew, and a schema takes tens of milliseconds. One takes some 50 KB, and its text.
+ * tenants anew, and a schema takes tens of milliseconds. Compiled, one takes some twenty times the room of its text.
  */
 const readSchemas = new Map<string, ReadSchema>();
-const maxReadSchemas = 500;
+const maxReadCharacters = 1024 * 1024;
+let readCharacters = 0;
 
 function readSchema(schema: JsonObject): ReadSchema {
   // First: everything else walks to the bottom.
@@ -68,15 +70,21 @@ function readSchema(schema: JsonObject): ReadSchema {
   const text = JSON.stringify(schema);
   if (Buffer.byteLength(text) > maxSchemaBytes) return { errors: [{ path: '', message: 'has more than 64 KiB' }] };
   const read = readSchemas.get(text) ?? readNew(schema);
-  readSchemas.delete(text);
+  if (readSchemas.delete(text)) readCharacters -= text.length;
   readSchemas.set(text, read);
-  const [oldest] = readSchemas.keys();
-  if (readSchemas.size > maxReadSchemas && oldest !== undefined) readSchemas.delete(oldest);
+  readCharacters += text.length;
+  for (const oldest of readSchemas.keys()) {
+    if (readCharacters <= maxReadCharacters) break;
+    readSchemas.delete(oldest);
+    readCharacters -= oldest.length;
+  }
   return read;
 }
 
-function readNew(schema: JsonObject): ReadSchema {
+function readNew(whole: JsonObject): ReadSchema {
   const errors: FieldError[] = [];
+  // What it is called and written in; nothing refers to either.
+  const { $schema: _dialect, $id: _name, ...schema } = whole;
   inspect(schema, '', errors);
   if (errors.length > 0) return { errors: errors.slice(0, maxErrors) };
   try {
@@ -93,18 +101,19 @@ function isDeeper(node: unknown, levels: number): boolean {
   return typeof node === 'object' && node !== null && Object.values(node).some((value) => isDeeper(value, levels - 1));
 }
 
-function inspect(node: unknown, path: string, errors: FieldError[]): void {
-  if (typeof node !== 'object' || node === null) return;
-  for (const [name, value] of Object.entries(node)) {
-    const inner = path === '' ? name : `${path}.${name}`;
-    const message = checkKeyword(name, value);
-    if (message) errors.push({ path: inner, message });
-    inspect(value, inner, errors);
+function inspect(schema: SchemaPart, path: string, errors: FieldError[]): void {
+  const at = (inner: string) => (path === '' ? inner : `${path}.${inner}`);
+  for (const [keyword, value] of Object.entries(schema)) {
+    const message = checkKeyword(keyword, value);
+    if (message) errors.push({ path: at(keyword), message });
   }
+  for (const { path: inner, part } of partsOf(schema)) inspect(part, at(inner), errors);
 }
 
 function checkKeyword(name: string, value: unknown): string | undefined {
-  if (name === '$ref' && typeof value === 'string' && !value.startsWith('#')) return 'may only refer to this schema (#/...)';
+  if (name === '$ref' && typeof value === 'string' && !/^#(?:\/|$)/.test(value)) return 'may only refer to this schema (#/...)';
+  // They give parts other addresses than their places.
+  if (name === '$id' || name === '$anchor' || name === '$dynamicAnchor') return 'is not taken here: refer to parts by their places (#/...)';
   if (name === '$async' && value === true) return 'asynchronous schemas are not allowed';
   if (name === 'pattern' && typeof value === 'string') return whyNoPattern(value);
   if (name === 'patternProperties' && typeof value === 'object' && value !== null) {
@@ -121,13 +130,12 @@ function whyNoPattern(source: string): string | undefined {
 }
 
 function compile(schema: JsonObject): PayloadCheck {
-  // An instance for each schema: ajv keeps what it compiled, and names ($id) in one instance must not clash.
+  // An instance for each schema: ajv keeps what it has compiled.
   const work = createPatternWork();
   const ajv = new Ajv({ strict: false, allErrors: true, validateSchema: true, code: { regExp: work.regExp }, logger: false });
   addFormats(ajv);
   ajv.addFormat('url', linearUrl);
-  const { $schema: _dialect, ...rest } = schema;
-  const validate: ValidateFunction = ajv.compile(rest);
+  const validate: ValidateFunction = ajv.compile(schema);
   return {
     check: (payload) => work.limit(() => (validate(payload) ? [] : (validate.errors ?? []).slice(0, maxErrors).map(toFieldError))),
   };
