@@ -1,5 +1,4 @@
 /** Who may come in: the key, its scopes, its request limit. One function for both fronts, synchronous where there is no limit to ask for. */
-
 import { type Problem, problem } from '../shared/domain/problem.ts';
 import type { Authenticate, Caller, CredentialHeaders, Scope } from './api-keys.ts';
 import type { TakeRequest } from './request-limit.ts';

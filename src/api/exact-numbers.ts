@@ -2,7 +2,7 @@
  * Whether a number of a body is the one that was written. From 2^53 on a double holds only some of the integers, and an external id that arrives as
  * another is worse than one that is refused. Looked at only where there is such a number.
  */
-import { longIntegerOf, textsAndNumbers } from '../shared/domain/long-integers.ts';
+import { findLongIntegers } from '../shared/domain/long-integers.ts';
 
 export type IsExact = (value: number) => boolean;
 
@@ -19,10 +19,9 @@ export function createIsExact(body: Buffer): IsExact {
 /** Integers that became others, as what they became. */
 function changedIntegers(text: string): Set<number> {
   const changed = new Set<number>();
-  for (const [token] of text.matchAll(textsAndNumbers)) {
-    const digits = longIntegerOf(token);
+  for (const { digits } of findLongIntegers(text)) {
     const value = Number(digits);
-    if (digits !== undefined && Number.isFinite(value) && BigInt(digits) !== BigInt(value)) changed.add(value);
+    if (Number.isFinite(value) && BigInt(digits) !== BigInt(value)) changed.add(value);
   }
   return changed;
 }

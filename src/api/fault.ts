@@ -1,5 +1,4 @@
 /** What a thrown error means to the caller: an outage of Redis is 503 and may be tried again; anything else is a bug of ours. */
-
 import { type Problem, type ProblemCode, ProblemError, problem } from '../shared/domain/problem.ts';
 import type { Logger } from '../shared/telemetry/logger.ts';
 import type { Metrics } from '../shared/telemetry/metrics.ts';

@@ -241,14 +241,16 @@ async function ingestMany(deps: IngestDeps, request: IngestRequest, inputs: read
   const submitted = submissions.length === 0 ? [] : await deps.submit(submissions);
   for (const refusal of refusals) countRefused(deps, inputs[refusal.index], refusal.problem);
   let accepted = 0;
+  let isAnyUnavailable = false;
   for (const [at, { index, from, isRouted }] of good.entries()) {
     const outcome = isRouted
       ? judgeRouted(deps, submissions, submitted, from, good[at + 1]?.from)
       : judgeOne(deps, submissions[from] as Submission, submitted[from] as Submitted);
     if (typeof outcome === 'string') accepted += 1;
+    else if (outcome.code === 'unavailable') isAnyUnavailable = true;
     results[index] = typeof outcome === 'string' ? outcome : problemResult(outcome);
   }
-  return manyReply(accepted, results);
+  return manyReply(accepted, results, isAnyUnavailable);
 }
 
 function judgeOne({ count }: IngestDeps, { change }: Submission, submitted: Submitted): string | Problem {
@@ -296,10 +298,13 @@ function problemResult(found: Problem): string {
   return `{"error":${JSON.stringify(describeProblem(found))}}`;
 }
 
-function manyReply(accepted: number, results: readonly string[]): Reply {
+/** Where nothing was accepted as a whole, what Redis failed for is to be sent again, and so is all of it. */
+function manyReply(accepted: number, results: readonly string[], isAnyUnavailable: boolean): Reply {
   const counts = `"accepted":${accepted},"rejected":${results.length - accepted},"results":[${results.join(',')}]}`;
   if (accepted > 0) return { status: 202, headers: { ...jsonHeaders }, body: `{${counts}` };
-  const refusal = problem('invalid', { detail: 'no operation was accepted; results say why' });
+  const refusal = problem(isAnyUnavailable ? 'unavailable' : 'invalid', {
+    detail: 'no operation was accepted as a whole; results say why',
+  });
   return {
     status: refusal.status,
     headers: problemHeaders(refusal),

@@ -1,5 +1,4 @@
 /** Health, readiness, metrics and the fleet. */
-
 import { ProblemError } from '../../shared/domain/problem.ts';
 import type { Leases } from '../../shared/queue/leases.ts';
 import type { Metrics } from '../../shared/telemetry/metrics.ts';

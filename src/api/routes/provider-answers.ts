@@ -1,5 +1,4 @@
 /** What the routes of providers and of their tenants answer alike. */
-
 import { ProblemError } from '../../shared/domain/problem.ts';
 import type { StoredProvider, Written } from '../../shared/providers/store.ts';
 import type { Caller } from '../api-keys.ts';

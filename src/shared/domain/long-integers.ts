@@ -3,12 +3,36 @@
  * the text, before or after it is parsed; JSON that is none has to be refused by then.
  */
 
-/** Texts, which are passed over, and numbers. */
-export const textsAndNumbers = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
+export interface LongInteger {
+  readonly digits: string;
+  /** Where it stands in the text, as long as it is written there. */
+  readonly start: number;
+  readonly end: number;
+}
 
 const longInteger = /^(-?\d{16,})(?:\.0+)?(?:[eE][+-]?0+)?$/;
 
-/** The digits of such a token, if it is an integer of 16 digits or more. */
-export function longIntegerOf(token: string): string | undefined {
-  return token.length < 16 ? undefined : longInteger.exec(token)?.[1];
+/** Those of 16 digits or more, in order. */
+export function findLongIntegers(json: string): LongInteger[] {
+  const found: LongInteger[] = [];
+  const token = /"|-?\d[\d.eE+-]*/g;
+  for (let match = token.exec(json); match; match = token.exec(json)) {
+    const [text] = match;
+    if (text === '"') token.lastIndex = endOfText(json, token.lastIndex);
+    else if (text.length >= 16) {
+      const digits = longInteger.exec(text)?.[1];
+      if (digits !== undefined) found.push({ digits, start: match.index, end: token.lastIndex });
+    }
+  }
+  return found;
+}
+
+/** Behind the quote that ends the text: the next one before which stands an even number of backslashes. No expression: one needs room for each escape. */
+function endOfText(json: string, from: number): number {
+  for (let quote = json.indexOf('"', from); quote >= 0; quote = json.indexOf('"', quote + 1)) {
+    let first = quote;
+    while (json[first - 1] === '\\' && first > from) first--;
+    if ((quote - first) % 2 === 0) return quote + 1;
+  }
+  return json.length;
 }

@@ -2,7 +2,7 @@
  * What the answers of any provider mean, as far as HTTP says it: the one table of statuses, and the one rule of what may have been carried out. A
  * kind gives only its exceptions.
  */
-import { longIntegerOf, textsAndNumbers } from '../../shared/domain/long-integers.ts';
+import { findLongIntegers } from '../../shared/domain/long-integers.ts';
 import type { ProviderError, ProviderErrorKind } from '../../shared/domain/provider-error.ts';
 import type { ProviderErrorCode } from './error-codes.ts';
 import type { HttpResult } from './http-call.ts';
@@ -77,7 +77,7 @@ export function outcomeWithoutAnswer(result: Exclude<HttpResult, { status: 'answ
 export function parseJson(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
-    return sixteenDigits.test(text) ? JSON.parse(text.replace(textsAndNumbers, quoteLongInteger)) : value;
+    return sixteenDigits.test(text) ? JSON.parse(quoteLongIntegers(text)) : value;
   } catch {
     return undefined;
   }
@@ -86,7 +86,13 @@ export function parseJson(text: string): unknown {
 /** Up to 15 digits a double holds any integer, and writes it as it was. */
 const sixteenDigits = /\d{16}/;
 
-function quoteLongInteger(token: string): string {
-  const digits = longIntegerOf(token);
-  return digits === undefined || String(Number(digits)) === digits ? token : `"${digits}"`;
+function quoteLongIntegers(json: string): string {
+  let quoted = '';
+  let from = 0;
+  for (const { digits, start, end } of findLongIntegers(json)) {
+    if (String(Number(digits)) === digits) continue;
+    quoted += `${json.slice(from, start)}"${digits}"`;
+    from = end;
+  }
+  return quoted + json.slice(from);
 }

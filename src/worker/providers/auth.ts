@@ -61,7 +61,8 @@ function fixedHeaders(auth: Exclude<AuthConfig, TokenAuth>): Pick<Credentials, '
   if (auth.type === 'bearer') return { headers: ['authorization', `Bearer ${auth.token}`], secrets: [auth.token] };
   if (auth.type === 'api_key') return { headers: [auth.header, auth.value], secrets: [auth.value] };
   const pair = Buffer.from(`${auth.username}:${auth.password}`).toString('base64');
-  return { headers: ['authorization', `Basic ${pair}`], secrets: [auth.password, pair] };
+  // Without a password the user name is the key.
+  return { headers: ['authorization', `Basic ${pair}`], secrets: [auth.password === '' ? auth.username : auth.password, pair] };
 }
 
 export interface TokenAuthenticationDeps {

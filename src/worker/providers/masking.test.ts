@@ -26,6 +26,14 @@ describe('createMask', () => {
     expect(createMask(["a<b&c>/d='e"]).apply(text, true)).toBe('bad token ***');
   });
 
+  it.each([
+    ['.NET', 'a+b`c/é', 'a\\u002Bb\\u0060c/\\u00E9'],
+    ['PHP', 'a/é', 'a\\/\\u00e9'],
+    ['Go’s HTML', 'a"b<c', 'a&#34;b&lt;c'],
+  ])('masks a secret as %s writes it', (_, secret, text) => {
+    expect(createMask([secret]).apply(text, true)).toBe('***');
+  });
+
   it('masks the longer of two secrets where one holds the other', () => {
     expect(createMask(['abc', 'abcdef']).apply('abcdef abc', true)).toBe('*** ***');
   });

@@ -41,22 +41,32 @@ function spellingsOf(secret: string): string[] {
     json.replace(/[<>&]/g, unicodeEscape),
     json.replace(/[<>&=']/g, unicodeEscape),
     json.replace(/[^\x20-\x7e]/g, unicodeEscape),
+    // As PHP and .NET write it.
+    json.replaceAll('/', '\\/').replace(/[^\x20-\x7e]/g, unicodeEscape),
+    json.replace(/[<>&'+`]|[^\x20-\x7e]/g, unicodeEscape),
     encodeURIComponent(secret),
     new URLSearchParams({ v: secret }).toString().slice(2),
   ];
   const inCapitals = encoded.map((text) => text.replace(hexDigits, (digits) => digits.toUpperCase()));
   const inSmallLetters = encoded.map((text) => text.replace(hexDigits, (digits) => digits.toLowerCase()));
-  return [secret, json, ...inCapitals, ...inSmallLetters, ...apostrophes.map((apostrophe) => toHtml(secret, apostrophe))];
+  return [
+    secret,
+    json,
+    ...inCapitals,
+    ...inSmallLetters,
+    ...apostrophes.flatMap((apostrophe) => quotes.map((quote) => toHtml(secret, apostrophe, quote))),
+  ];
 }
 
 const hexDigits = /(?<=\\u)[0-9a-f]{4}|(?<=%)[0-9a-f]{2}/gi;
 const apostrophes = ["'", '&#39;', '&#x27;', '&apos;'];
+const quotes = ['&quot;', '&#34;'];
 
 function unicodeEscape(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-function toHtml(text: string, apostrophe: string): string {
-  const marked = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+function toHtml(text: string, apostrophe: string, quote: string): string {
+  const marked = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', quote);
   return marked.replaceAll("'", apostrophe);
 }
